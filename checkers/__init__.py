@@ -1,0 +1,1 @@
+"""Verdicts over histories, each with a certificate that a small verifier can check again."""

@@ -1,0 +1,1 @@
+"""Views of a run: the self-contained HTML file and what CI needs."""

@@ -1,0 +1,1 @@
+"""TLA+ specifications of the protocols, and the tools that check them."""

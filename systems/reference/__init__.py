@@ -1,0 +1,1 @@
+"""The bundled reference implementation of the consensus protocols."""

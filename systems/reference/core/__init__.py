@@ -1,0 +1,1 @@
+"""What every protocol core shares: events, effects, the protocol interface, quorums."""
