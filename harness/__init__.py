@@ -1,1 +1,1 @@
-"""Runs a plan against a cluster: operations, history, run store, scheduler, clients, command line."""
+"""Runs a plan against a cluster: operations, history, run store, scheduler, CLI."""

@@ -1,8 +1,10 @@
-"""What clients, scenarios and nemeses may await: time, randomness, connections, tasks. Handed in as `env`.
+"""What clients, scenarios and nemeses may await: time, randomness, connections, tasks. Handed in as
+`env`.
 
-The same code runs on real clusters, where these are thin wrappers over asyncio, and on `sim`, where they yield to a
-trampoline on one heap in virtual time. On `sim` any other awaitable is an error that names file and line, so code that
-wants to run in every world awaits nothing but what this module describes.
+The same code runs on real clusters, where these are thin wrappers over asyncio, and on `sim`, where
+they yield to a trampoline on one heap in virtual time. On `sim` any other awaitable is an error
+that names file and line, so code that wants to run in every world awaits nothing but what this
+module describes.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dissensus.harness.errors import DissensusError
 from dissensus.harness.randomness import Rng
 
 T = TypeVar("T")
+R_co = TypeVar("R_co", covariant=True)
 
 
 class Cancelled(BaseException):
@@ -25,22 +28,27 @@ class DeadlineExceeded(DissensusError):
 
 
 class NotSent(DissensusError):
-    """The request certainly never reached the system: refused, or lost before the server's hello. Definite."""
+    """The request certainly never reached the system: refused, or lost before the server's hello.
+    Definite.
+    """
 
 
 class Disconnected(DissensusError):
-    """The connection broke after something was sent: what was sent may have happened. Indefinite."""
+    """The connection broke after something was sent, which may have happened. Indefinite."""
 
 
 class Codec(Protocol):
-    """Turns messages into bytes and back. On `sim` objects pass as they are and a codec is not consulted."""
+    """Turns messages into bytes and back. On `sim` objects pass as they are and a codec is not
+    consulted.
+    """
 
     def encode(self, msg: Any) -> bytes:
         """One message as bytes, framing included."""
         ...
 
     def feed(self, data: bytes) -> list[Any]:
-        """Take received bytes, return the messages completed by them. Keeps the rest: one codec per connection.
+        """Take received bytes, return the messages completed by them. Keeps the rest: one codec per
+        connection.
 
         Raises ValueError where the bytes cannot be a message.
         """
@@ -73,14 +81,16 @@ class Event(Protocol):
 
 
 class Queue(Protocol, Generic[T]):
-    """First in, first out. `put` never waits; a full queue raises InternalError, so every limit is seen."""
+    """First in, first out. `put` never waits; a full queue raises InternalError, so every limit is
+    seen.
+    """
 
     def put(self, item: T) -> None: ...
     async def get(self) -> T: ...
     def __len__(self) -> int: ...
 
 
-class Task(Protocol[T]):
+class Task(Protocol[R_co]):
     """A spawned coroutine."""
 
     def cancel(self) -> None:
@@ -89,7 +99,7 @@ class Task(Protocol[T]):
 
     def done(self) -> bool: ...
 
-    async def join(self) -> T:
+    async def join(self) -> R_co:
         """Its result, or its exception."""
         ...
 
@@ -102,13 +112,17 @@ class Env(Protocol):
     async def sleep(self, ns: int) -> None: ...
 
     def rand(self, path: str) -> Rng:
-        """The random stream for `path`: the same (seed, path) gives the same draws, whatever else draws."""
+        """The random stream for `path`: the same (seed, path) gives the same draws, whatever else
+        draws.
+        """
         ...
 
     async def connect(self, host: str, node: str, codec: Codec, port: str = "client") -> Conn:
-        """Connect from client host `host` ("c1" ...) to `node`'s named port, through the run's links.
+        """Connect from client host `host` ("c1" ...) to `node`'s named port, through the run's
+        links.
 
-        Raises NotSent when the connection is refused. A connect across a cut link hangs: use `timeout`.
+        Raises NotSent when the connection is refused. A connect across a cut link hangs: use
+        `timeout`.
         """
         ...
 

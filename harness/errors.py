@@ -2,8 +2,8 @@
 
     DissensusError
       UserError            a bad argument, plan or history line: exit 4
-      EnvironmentFault     this machine or a tool failed: busy port, full disk, missing program: exit 3
-      SystemFault          the system under test never became ready, or its adapter broke its contract: exit 3
+      EnvironmentFault     this machine or a tool failed (busy port, full disk): exit 3
+      SystemFault          the system under test did not come up, or its adapter is wrong: exit 3
       InternalError        a bug of ours: exit 3
 
 Messages name the value, what was expected, and the nearest match where there is one.
@@ -16,7 +16,9 @@ from collections.abc import Iterable
 
 
 class DissensusError(Exception):
-    """Base of every error that Dissensus raises on purpose. The text is for people, whole sentences."""
+    """Base of every error that Dissensus raises on purpose. The text is for people, whole
+    sentences.
+    """
 
     exit_code = 3
 
@@ -32,7 +34,9 @@ class EnvironmentFault(DissensusError):
 
 
 class SystemFault(DissensusError):
-    """The system under test did not start, did not become ready, or its adapter broke the contract."""
+    """The system under test did not start, did not become ready, or its adapter broke the
+    contract.
+    """
 
 
 class InternalError(DissensusError):

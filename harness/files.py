@@ -1,18 +1,21 @@
-"""The file interface that a node's store works on: real files on a machine, or the simulator's faulty disk.
+"""The file interface that a node's store works on: real files on a machine, or the simulator's
+faulty disk.
 
-Everything is synchronous on a buffer except `fsync`, which returns a token whose completion is an event. What was not
-fsynced may be lost by a crash (`lose-unsynced`): that is the fault which tells a correct store from a lucky one.
+Everything is synchronous on a buffer except `fsync`, which returns a token whose completion is an
+event. What was not fsynced may be lost by a crash (`lose-unsynced`): that is the fault which tells
+a correct store from a lucky one.
 """
 
 from __future__ import annotations
 
-from typing import List, Protocol
+import builtins
+from typing import Protocol
 
 
 class Files(Protocol):
     """Names are relative to the node's data directory; folders are not needed."""
 
-    def list(self) -> "List[str]":
+    def list(self) -> builtins.list[str]:
         """Names of all files, sorted."""
         ...
 
@@ -38,5 +41,5 @@ class Files(Protocol):
     def remove(self, name: str) -> None: ...
 
     def sync_dir(self) -> int:
-        """Begin to make creations, renames and removals durable; returns a token as `fsync` does."""
+        """Begin to make creations, renames, removals durable; returns a token as `fsync` does."""
         ...

@@ -1,8 +1,8 @@
 """The operation: what one logical client asked of the system, and what came of it.
 
-A *process* is a logical client that does one operation at a time. `fail` means it certainly did not happen; `info`
-means it may have happened and may still happen, for ever, so an `info` ends its process: the scheduler gives the
-thread a new process number.
+A *process* is a logical client that does one operation at a time. `fail` means it certainly did not
+happen; `info` means it may have happened and may still happen, for ever, so an `info` ends its
+process: the scheduler gives the thread a new process number.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ OpType = Literal["invoke", "ok", "fail", "info"]
 class Op(msgspec.Struct, kw_only=True, gc=False):
     """One event of one operation: its invocation or its completion.
 
-    `value` is the argument at the invocation and the result at the completion (a read's value, a cas's [old, new]).
+    `value` is the argument at the invocation and the result at the completion (a read's
+    value, a cas's [old, new]).
     """
 
     f: str

@@ -1,7 +1,8 @@
-"""Splittable randomness: every draw is keyed by (seed, path), so that adding one stream never shifts another.
+"""Splittable randomness: every draw is keyed by (seed, path), so that adding one stream never
+shifts another.
 
-A stream is SplitMix64 over a state derived from blake2b(seed, path): integers only, so every machine and every
-Python draws the same. No module of Dissensus uses the global `random`.
+A stream is SplitMix64 over a state derived from blake2b(seed, path): integers only, so every
+machine and every Python draws the same. No module of Dissensus uses the global `random`.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
-"""The seam between the simulator and what it simulates: the simulator knows `SimNode` and nothing else of a system.
+"""The seam between the simulator and what it simulates: the simulator knows `SimNode` and nothing
+else of a system.
 
-A `System` that can run on `sim` hands out SimNodes (`System.sim_node`). The world calls the node's methods one at a
-time; the node acts on the world through `SimHost`. Both are synchronous: virtual time stands still meanwhile.
+A `System` that can run on `sim` hands out SimNodes (`System.sim_node`). The world calls the node's
+methods one at a time; the node acts on the world through `SimHost`. Both are synchronous: virtual
+time stands still meanwhile.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, Protocol
+from typing import Any, Protocol
 
 from dissensus.harness.files import Files
 from dissensus.harness.randomness import Rng
@@ -37,7 +39,7 @@ class SimHost(Protocol):
 
     def cancel_timer(self, name: str) -> None: ...
 
-    def report(self, fields: "Dict[str, Any]") -> None:
+    def report(self, fields: dict[str, Any]) -> None:
         """A `node` event for the history (role, term ...): only changes need be reported."""
         ...
 
@@ -46,7 +48,9 @@ class SimHost(Protocol):
         ...
 
     def panic(self, reason: str) -> None:
-        """The node stops itself: an invariant is broken. The run is INVALID by the checker no-panic."""
+        """The node stops itself: an invariant is broken. The run is INVALID by the checker no-
+        panic.
+        """
         ...
 
 
@@ -75,7 +79,7 @@ class SimNode(Protocol):
         """The fsync or sync_dir with this token is durable."""
         ...
 
-    def status(self) -> "Dict[str, Any]":
+    def status(self) -> dict[str, Any]:
         """As `Node.status` on real clusters: role, term, leader, commit, applied, digest ..."""
         ...
 

@@ -1,1 +1,1 @@
-"""Systems under test: the bundled reference implementation, and adapters for third-party systems."""
+"""Systems under test: the bundled reference implementation and third-party adapters."""

@@ -1,8 +1,9 @@
 """What a protocol core asks of its driver: the complete list of effects.
 
-Held by default: every `Send` and `Reply` waits until the core's latest `Persist` is durable, unless it is marked
-`early=True` (a leader's Append, heartbeats, PreVote). So a forgotten argument costs latency and never safety. Order is
-kept per destination among held effects; `outbox.Outbox` is the one implementation of this rule, shared by all drivers.
+Held by default: every `Send` and `Reply` waits until the core's latest `Persist` is durable, unless
+it is marked `early=True` (a leader's Append, heartbeats, PreVote). So a forgotten argument costs
+latency and never safety. Order is kept per destination among held effects; `outbox.Outbox` is the
+one implementation of this rule, shared by all drivers.
 """
 
 from __future__ import annotations
@@ -13,14 +14,18 @@ from typing import Any, Union
 
 @dataclass
 class Persist:
-    """Append `patch` to the durable state (see `durable.py`). Persists are numbered 1, 2, 3 ... per incarnation."""
+    """Append `patch` to the durable state (see `durable.py`). Persists are numbered 1, 2, 3 ...
+    per incarnation.
+    """
 
     __slots__ = ("patch",)
     patch: Any
 
 
 class Send:
-    """Send `msg` to node `dst`. Messages are frozen once sent: the simulator passes the object itself."""
+    """Send `msg` to node `dst`. Messages are frozen once sent: the simulator passes the object
+    itself.
+    """
 
     __slots__ = ("dst", "early", "msg")
 
@@ -49,7 +54,7 @@ class Reply:
 
 @dataclass
 class SetTimer:
-    """Arm (or re-arm) the timer `name`. The driver draws the delay uniformly from [lo_ns, hi_ns]."""
+    """Arm or re-arm the timer `name`. The driver draws the delay from [lo_ns, hi_ns]."""
 
     __slots__ = ("hi_ns", "lo_ns", "name")
     name: str
@@ -67,7 +72,9 @@ class CancelTimer:
 
 @dataclass
 class Ask:
-    """Ask the driver for a value: kind "entropy" (int below 2**64) or "clock" (ns). Answered by `Answer`."""
+    """Ask the driver for a value: kind "entropy" (int below 2**64) or "clock" (ns). Answered by
+    `Answer`.
+    """
 
     __slots__ = ("kind", "token")
     token: Any
@@ -76,7 +83,9 @@ class Ask:
 
 @dataclass
 class Applied:
-    """The entry `index` was applied and the state machine's digest is now `digest` (an int); for oracles."""
+    """The entry `index` was applied and the state machine's digest is now `digest` (an int); for
+    oracles.
+    """
 
     __slots__ = ("digest", "index")
     index: int
@@ -85,7 +94,9 @@ class Applied:
 
 @dataclass
 class Mark:
-    """Something worth knowing happened (coverage, status, spec events): a name and a dict of plain values."""
+    """Something worth knowing happened (coverage, status, spec events): a name and a dict of plain
+    values.
+    """
 
     __slots__ = ("fields", "name")
     name: str

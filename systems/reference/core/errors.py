@@ -8,7 +8,9 @@ class CoreError(Exception):
 
 
 class InvariantError(CoreError):
-    """Our own code broke an invariant of the protocol. The node must stop: going on could lose data."""
+    """Our own code broke an invariant of the protocol. The node must stop: going on could lose
+    data.
+    """
 
 
 class PeerError(CoreError):

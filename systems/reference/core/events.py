@@ -1,8 +1,9 @@
 """What a driver tells a protocol core: the complete list of events.
 
-A core is `step(event) -> list[effect]` and nothing else: no clock, socket, file, randomness, logging or async. It keeps
-no time stamp either; each deadline is a named timer that the driver arms, and what needs a reading asks for it (`Ask`).
-This module and everything in `core/` is Python-3.9-clean and imports no third party.
+A core is `step(event) -> list[effect]` and nothing else: no clock, socket, file, randomness,
+logging or async. It keeps no time stamp either; each deadline is a named timer that the driver
+arms, and what needs a reading asks for it (`Ask`). This module and everything in `core/` is
+Python-3.9-clean and imports no third party.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import Any, Union
 
 @dataclass
 class Start:
-    """The first event of an incarnation. `durable` is the fold of every patch that reached the disk, or None."""
+    """The first event of an incarnation. `durable` is the fold of every patch that reached the
+    disk, or None.
+    """
 
     __slots__ = ("durable",)
     durable: Any
@@ -21,7 +24,9 @@ class Start:
 
 @dataclass
 class Recv:
-    """A message arrived. `src` comes from the transport (the connection's hello), never from the message itself."""
+    """A message arrived. `src` comes from the transport (the connection's hello), never from the
+    message itself.
+    """
 
     __slots__ = ("msg", "src")
     src: str
@@ -38,7 +43,9 @@ class Timer:
 
 @dataclass
 class Request:
-    """A client asks. `client` is the driver's handle for the reply (opaque to the core); `op` is the request message."""
+    """A client asks. `client` is the driver's handle for the reply (opaque to the core); `op` is
+    the request message.
+    """
 
     __slots__ = ("client", "op")
     client: Any
@@ -47,7 +54,8 @@ class Request:
 
 @dataclass
 class Persisted:
-    """Every `Persist` up to and including number `up_to` (counted from 1 in this incarnation) is on disk.
+    """Every `Persist` up to and including number `up_to` (counted from 1 in this incarnation) is on
+    disk.
 
     The driver steps it *after* the effects that it frees were sent (`outbox.Outbox`).
     """

@@ -1,9 +1,10 @@
-"""Holds what a core sends until what it persisted is durable: the one implementation of that rule, for every driver.
+"""Holds what a core sends until what it persisted is durable: the one implementation of that rule,
+for every driver.
 
-A driver feeds each effect list through `push`, which returns the effects to execute now, in order; when the disk
-reports that Persists up to n are durable it calls `durable(n)`, executes what comes back, and only then steps
-`Persisted(n)`. A crash is simply a new Outbox: held effects are gone. Order is kept among held effects; an `early`
-effect passes them.
+A driver feeds each effect list through `push`, which returns the effects to execute now, in order;
+when the disk reports that Persists up to n are durable it calls `durable(n)`, executes what comes
+back, and only then steps `Persisted(n)`. A crash is simply a new Outbox: held effects are gone.
+Order is kept among held effects; an `early` effect passes them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Deque, Iterable, List, Tuple
 
-from .effects import Effect, Persist, Reply, Send
+from dissensus.systems.reference.core.effects import Effect, Persist, Reply, Send
 
 
 class Outbox:
@@ -33,10 +34,13 @@ class Outbox:
             kind = type(effect)
             if kind is Persist:
                 self.persisted += 1
-            elif (kind is Send or kind is Reply) and not effect.early:  # type: ignore[union-attr]
-                if self.durable_up_to < self.persisted:
-                    self._held.append((self.persisted, effect))
-                    continue
+            elif (
+                self.durable_up_to < self.persisted
+                and (kind is Send or kind is Reply)
+                and not effect.early  # type: ignore[union-attr]
+            ):
+                self._held.append((self.persisted, effect))
+                continue
             ready.append(effect)
         return ready
 

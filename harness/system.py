@@ -1,0 +1,170 @@
+"""The plug-in contract: a `System` says how nodes are run, a `Client` how to talk to them, a
+`Workload` what to ask.
+
+Implement `System` (start, ready) and `Client` (one async method per operation) and everything else
+works: faults, histories, checkers, reports. Whatever a system can do beyond that is a capability
+flag, not a base class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+from dissensus.harness.cluster import NodeInfo
+from dissensus.harness.env import Env, NotSent
+from dissensus.harness.ops import Op
+from dissensus.harness.simnode import SimNode
+
+
+class NodeSpec(msgspec.Struct, kw_only=True, frozen=True):
+    """What a system needs to know to run one node."""
+
+    name: str
+    listen: Mapping[str, tuple[str, int]]
+    """port name -> (address, port) to listen on."""
+    peers: Mapping[str, Mapping[str, tuple[str, int]]]
+    """node -> port name -> (address, port) to reach it by, itself included; the same for every
+    viewer.
+    """
+    data_dir: Path
+    initial: tuple[str, ...]
+    """The first members of the cluster, in order."""
+    join: bool = False
+    """True for a node that is added later: it must wait to be taken in."""
+    seed: int = 0
+
+
+class Failed(Exception):
+    """Raise in a client method: the operation certainly did not happen (a cas whose expectation
+    was wrong ...).
+    """
+
+    def __init__(self, error: str) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class Unsure(Exception):
+    """Raise in a client method: the operation may have happened, now or later."""
+
+    def __init__(self, error: str) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class ClientSession(msgspec.Struct, kw_only=True):
+    """Who a client is and where it sits."""
+
+    process: int
+    host: str
+    """The client host that it runs on ("c1" ...): its source on the network."""
+    pinned: str | None
+    """The one node it talks to, or None: it may roam."""
+    nodes: tuple[str, ...]
+
+
+class Client:
+    """A connection of one process. Subclass it; write one async method per operation `f`: `(key,
+    value) -> result`.
+
+    The method's name is `f` with "-" as "_". What it returns becomes the completed value of the
+    operation (None keeps the invoked one). Errors become outcomes by these tables: `Failed` and
+    everything in `definite` is `fail`; operations in `idempotent` (reads) `fail` on any error; all
+    else is `info`. One instance serves one process from `open` to `close`, one operation at a time;
+    a Cancelled in the middle of an operation must be let through.
+    """
+
+    definite: ClassVar[Mapping[type[BaseException], str]] = {NotSent: "not-sent"}
+    idempotent: ClassVar[frozenset[str]] = frozenset({"read", "get"})
+
+    async def open(self, env: Env, session: ClientSession) -> None:
+        """Get ready. Connecting lazily is fine; an error here fails the operation as not sent."""
+        self.env = env
+        self.session = session
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+    def hints(self) -> tuple[str | None, dict[str, Any] | None]:
+        """(node that served the last operation, hints such as revision or term), read after each
+        operation.
+        """
+        return None, None
+
+
+class System(Protocol):
+    """A consensus system that can be put under test.
+
+    Capabilities it may claim: "status" (`info`), "leader", "members", "lose-unsynced" (keeps the
+    `synced` file), "applied-digest" (agreement is checked), "sim" (`sim_node`).
+    """
+
+    name: str
+    capabilities: frozenset[str]
+    ports: tuple[str, ...]
+    """Named ports that a node listens on; "client" is among them."""
+
+    def version(self) -> str:
+        """For the provenance: what exactly is under test."""
+        ...
+
+    def options(self) -> Mapping[str, Any]:
+        """The options in force (mutant, flags), for provenance and for "how to run it again"."""
+        ...
+
+    def prepare(self, spec: NodeSpec) -> None:
+        """Write configuration below `spec.data_dir` before the first start."""
+        ...
+
+    def argv(self, spec: NodeSpec) -> Sequence[str]:
+        """The command that runs the node in the foreground."""
+        ...
+
+    def environ(self, spec: NodeSpec) -> Mapping[str, str]:
+        """Environment variables to add."""
+        ...
+
+    async def ready(self, env: Env, spec: NodeSpec) -> bool:
+        """True once the node can serve (it need not have a leader yet)."""
+        ...
+
+    async def info(self, env: Env, spec: NodeSpec) -> NodeInfo | None:
+        """The node's own status, asked directly at `spec.listen`, None when it does not answer."""
+        ...
+
+    async def admin(self, env: Env, spec: NodeSpec, command: str, args: Mapping[str, Any]) -> Any:
+        """An operator's command to the node, asked directly."""
+        ...
+
+    def client(self, workload: str) -> Client:
+        """A new client for one process of the named workload."""
+        ...
+
+    def sim_node(self, spec: NodeSpec) -> SimNode:
+        """The node for the simulator. Raises EnvironmentFault where there is none."""
+        ...
+
+
+class Workload(Protocol):
+    """What is asked of the system and how the answers are judged: generator, final generator,
+    checkers.
+
+    `generator` yields operations for the chaos phase (see `generators`), `final` the last reads
+    after the verified heal, `warmup` one success of every f.
+    """
+
+    name: str
+    fs: tuple[str, ...]
+    """Every f that it invokes: the run is vacuous unless each succeeded during chaos."""
+    model: str
+    """Name of the model for linearizability ("register", "cas-register"), "" where none applies."""
+
+    def warmup(self, concurrency: int) -> Any: ...
+
+    def generator(self, concurrency: int) -> Any: ...
+
+    def final(self, concurrency: int, history: Sequence[Op]) -> Any: ...
