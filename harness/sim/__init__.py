@@ -1,0 +1,1 @@
+"""The simulator: virtual time, tasks, network and disks on one heap, a function of the seed."""
