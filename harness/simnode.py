@@ -8,6 +8,7 @@ time stands still meanwhile.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from dissensus.harness.files import Files
@@ -64,7 +65,10 @@ class SimNode(Protocol):
     def receive(self, src: str, msg: Any) -> None: ...
 
     def connected(self, conn: int, client_host: str) -> Any:
-        """A client connected; returns the hello that the server speaks first."""
+        """A client connected; returns the hello that the server speaks first.
+
+        It is the first message that the client receives; None where the system has no hello.
+        """
         ...
 
     def request(self, conn: int, msg: Any) -> None:
@@ -72,6 +76,12 @@ class SimNode(Protocol):
         ...
 
     def disconnected(self, conn: int) -> None: ...
+
+    def admin(self, command: str, args: Mapping[str, Any], done: Callable[[Any], None]) -> None:
+        """An operator's command, as `Node.admin` on real clusters; call `done(answer)` now or
+        later. When the node dies first, the world answers the caller.
+        """
+        ...
 
     def timer(self, name: str) -> None: ...
 
