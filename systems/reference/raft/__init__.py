@@ -1,0 +1,1 @@
+"""Raft: elections, log, membership, snapshots and reads as one pure core."""
