@@ -18,14 +18,15 @@ It travels in snapshots.
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections import OrderedDict
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from dissensus.systems.reference.core.client_messages import BAD_REQUEST, EXPIRED, STALE_SEQ
 from dissensus.systems.reference.core.durable import COMMAND, OPEN_SESSION, Entry
+from dissensus.systems.reference.statemachine import flat
 
+VERSION = 1
 MAX_SESSIONS = 65_536  # bounds the table at some 20 MB; the oldest goes first
 MAX_RESULTS = 1_024  # replies kept per session; a client with more in flight may get stale_seq
 SESSION_TTL = 1_000_000  # entries; minutes at full load, days when idle
@@ -140,28 +141,37 @@ class KeyValue:
 
     def snapshot(self) -> bytes:
         """The whole state as bytes; equal states that saw the same entries give equal bytes."""
-        sessions = [
-            [sid, s.last_index, s.floor, [[seq, *out] for seq, out in s.results.items()]]
-            for sid, s in self.sessions.items()
-        ]
-        body = [1, self.applied, self.digest, self.data, sessions]
-        return json.dumps(body, separators=(",", ":")).encode()
+        out: List[Any] = [VERSION, self.applied, self.digest, len(self.data)]
+        for key, value in self.data.items():
+            out.append(key)
+            _put_value(out, value)
+        out.append(len(self.sessions))
+        for sid, session in self.sessions.items():
+            out += (sid, session.last_index, session.floor, len(session.results))
+            for seq, (ok, value, error) in session.results.items():
+                out += (seq, ok, error)
+                _put_value(out, value)
+        return flat.pack(out)
 
     def restore(self, blob: bytes) -> None:
         """Become the state of `snapshot()`. ValueError if the bytes are not one."""
-        version, applied, digest, data, sessions = json.loads(blob)
-        if version != 1:
-            raise ValueError(f"snapshot of version {version}; this code reads version 1")
-        self.applied = applied
-        self.digest = digest
-        self.data = {k: tuple(v) if type(v) is list else v for k, v in data.items()}
-        self.sessions = OrderedDict()
-        for sid, last_index, floor, results in sessions:
-            session = self.sessions[sid] = Session(last_index)
-            session.floor = floor
-            for seq, ok, value, error in results:
-                result = tuple(value) if type(value) is list else value
-                session.results[seq] = (ok, result, error)
+        values: Iterator[Any] = iter(flat.unpack(blob))
+        try:
+            version = next(values)
+            if version != VERSION:
+                raise ValueError(f"snapshot of version {version}; this code reads {VERSION}")
+            self.applied, self.digest = next(values), next(values)
+            self.data = {next(values): _take_value(values) for _ in range(next(values))}
+            self.sessions = OrderedDict()
+            for _ in range(next(values)):
+                sid = next(values)
+                session = self.sessions[sid] = Session(next(values))
+                session.floor = next(values)
+                for _ in range(next(values)):
+                    seq, ok, error = next(values), next(values), next(values)
+                    session.results[seq] = (ok, _take_value(values), error)
+        except (StopIteration, RuntimeError, TypeError) as error:
+            raise ValueError("the snapshot ends too early, or is none") from error
 
     def clone(self) -> KeyValue:
         """An independent copy (values are immutable and shared)."""
@@ -174,6 +184,22 @@ class KeyValue:
             copy.floor = session.floor
             copy.results = dict(session.results)
         return other
+
+
+def _put_value(out: "List[Any]", value: Any) -> None:
+    """A scalar is preceded by None, a list by its length."""
+    if type(value) is tuple:
+        out.append(len(value))
+        out += value
+    else:
+        out += (None, value)
+
+
+def _take_value(values: "Iterator[Any]") -> Any:
+    length = next(values)
+    if length is None:
+        return next(values)
+    return tuple([next(values) for _ in range(length)])
 
 
 def _get(data: "Dict[str, Any]", op: Tuple[Any, ...]) -> Outcome:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dissensus.systems.reference.core.client_messages import BAD_REQUEST, EXPIRED, STALE_SEQ
 from dissensus.systems.reference.core.durable import COMMAND, NOOP, OPEN_SESSION, Entry
-from dissensus.systems.reference.statemachine import kv
+from dissensus.systems.reference.statemachine import flat, kv
 from dissensus.systems.reference.statemachine.kv import KeyValue
 
 
@@ -132,6 +132,13 @@ def test_digest_tells_histories_apart():
     assert a.digest != b.digest
 
 
-def test_restore_refuses_other_versions():
-    with pytest.raises(ValueError, match="version 9"):
-        KeyValue().restore(b"[9,0,0,{},[]]")
+@pytest.mark.parametrize("blob", [b"", b"i9", b"i1\ni0", b"what"])
+def test_restore_refuses_what_is_no_snapshot(blob):
+    with pytest.raises(ValueError, match=r"version 9|too early|no scalar"):
+        KeyValue().restore(blob)
+
+
+@given(st.lists(st.one_of(st.text(), st.integers(), st.booleans(), st.none())))
+def test_flat_lists_come_back_with_their_types(values):
+    back = flat.unpack(flat.pack(values))
+    assert [(type(v), v) for v in back] == [(type(v), v) for v in values]
