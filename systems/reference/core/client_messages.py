@@ -13,7 +13,9 @@ reply carries the session and seq of its request. Leader hints are node ids.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Optional, Tuple
+from typing import Any, Optional, Tuple, Union
+
+from dissensus.systems.reference.core.durable import OpFields, Scalar
 
 # Errors of a ClientReply. Definite: the request was not and will not be executed (by this attempt).
 NOT_LEADER = "not_leader"  # definite; `leader` is a node id or None
@@ -25,6 +27,9 @@ DEPOSED = "deposed"  # indefinite: leadership was lost with the request in the l
 
 DEFINITE = frozenset((NOT_LEADER, BUSY, BAD_REQUEST))
 """Errors after which a first attempt certainly had no effect."""
+
+Result = Union[str, int, bool, None, Tuple[Scalar, ...]]
+"""What an operation gives: a scalar, or a tuple of scalars for a key that was appended to."""
 
 
 @dataclass
@@ -45,7 +50,7 @@ class ClientRequest:
     session: int
     seq: int
     acked: int
-    op: Tuple[Any, ...]
+    op: OpFields
 
 
 @dataclass
@@ -57,7 +62,7 @@ class ClientReply:
     session: int
     seq: int
     ok: bool
-    result: Any
+    result: Result
     error: str
     leader: Optional[str]
 

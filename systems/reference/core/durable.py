@@ -9,7 +9,7 @@ has one meaning.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, NamedTuple, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Tuple, Union
 
 from dissensus.systems.reference.core.errors import InvariantError
 
@@ -20,6 +20,13 @@ OPEN_SESSION = 2
 CONFIG = 3
 
 KIND_NAMES = ("noop", "command", "open", "config")
+
+Scalar = Union[str, int, bool, None]
+if TYPE_CHECKING:
+    OpFields = Tuple[Any, ...]
+else:
+    # What an `op` is made of: the codec checks it, and reads nested arrays back as tuples.
+    OpFields = Tuple[Union[str, int, bool, None, Tuple[str, ...]], ...]
 
 
 class Entry(NamedTuple):
@@ -35,7 +42,7 @@ class Entry(NamedTuple):
     session: int
     seq: int
     acked: int
-    op: Tuple[Any, ...]
+    op: OpFields
 
 
 @dataclass
