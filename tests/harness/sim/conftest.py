@@ -1,0 +1,243 @@
+"""A toy system for the simulator: one register, kept by a primary and copied to backups.
+
+The first node is the primary for ever. It acknowledges a write when it is on its disk, and answers
+reads itself: linearizable, whatever happens to disks, links and processes. `bug` breaks it:
+"ack-before-fsync", "read-anywhere" (backups answer reads too), "forked-digest", "panics".
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dissensus.harness.cluster import ClusterSpec
+from dissensus.harness.clusters.sim import SimCluster
+from dissensus.harness.env import Conn, Disconnected, Env, NotSent
+from dissensus.harness.simnode import SimHost
+from dissensus.harness.system import Client, ClientSession, NodeSpec, Unsure
+
+
+class ToyNode:
+    """A SimNode: messages are tuples, the log is one JSON value a line."""
+
+    host: SimHost
+
+    def __init__(self, spec: NodeSpec, bug: str) -> None:
+        self.spec = spec
+        self.bug = bug
+        self.log: list[Any] = []
+        self.waiting: dict[int, tuple[int, int]] = {}
+        self.seen: list[tuple[str, Any]] = []
+
+    @property
+    def primary(self) -> bool:
+        return self.spec.name == self.spec.initial[0]
+
+    def start(self, host: SimHost, incarnation: int) -> None:
+        self.host = host
+        self.log = []
+        self.waiting = {}
+        if "log" in host.files.list():
+            lines = host.files.read("log").decode().split("\n")[:-1]
+            self.log = [json.loads(line) for line in lines]
+        self.host.set_timer("beat", 10_000_000)
+
+    def receive(self, src: str, msg: Any) -> None:
+        self.seen.append((src, msg))
+        if msg[0] == "copy" and len(msg[1]) > len(self.log):
+            self.log = list(msg[1])
+            self._apply()
+
+    def connected(self, conn: int, client_host: str) -> Any:
+        return ("hello", self.spec.name)
+
+    def request(self, conn: int, msg: Any) -> None:
+        f, value = msg
+        if f == "panic" and self.bug == "panics":
+            raise AssertionError("the register is upside down")
+        if f == "read":
+            if self.primary or self.bug == "read-anywhere":
+                self.host.reply(conn, ("ok", self.log[-1] if self.log else None))
+            else:
+                self.host.reply(conn, ("redirect", self.spec.initial[0]))
+        elif not self.primary:
+            self.host.reply(conn, ("redirect", self.spec.initial[0]))
+        else:
+            self._write(conn, value)
+
+    def _write(self, conn: int, value: Any) -> None:
+        self.log.append(value)
+        self.host.files.append("log", (json.dumps(value) + "\n").encode())
+        if len(self.log) == 1:
+            self.host.files.sync_dir()
+        token = self.host.files.fsync("log")
+        if self.bug == "ack-before-fsync":
+            self.host.reply(conn, ("ok", value))
+            self._apply()
+        else:
+            self.waiting[token] = (conn, value)
+
+    def _apply(self) -> None:
+        digest = zlib.crc32(json.dumps(self.log).encode())
+        if self.bug == "forked-digest" and not self.primary:
+            digest += 1
+        self.host.applied(len(self.log), digest)
+        if self.primary:
+            self._copy()
+
+    def _copy(self) -> None:
+        for peer in self.spec.initial[1:]:
+            self.host.send(peer, ("copy", tuple(self.log)))
+
+    def disconnected(self, conn: int) -> None:
+        self.seen.append(("gone", conn))
+
+    def admin(self, command: str, args: Mapping[str, Any], done: Callable[[Any], None]) -> None:
+        if command == "die":
+            self.host.panic("asked to")
+        else:
+            done({"command": command, **args})
+
+    def timer(self, name: str) -> None:
+        self.seen.append(("timer", name))
+        self.host.set_timer("beat", 10_000_000)
+        if self.primary:
+            self._copy()
+
+    def synced(self, token: int) -> None:
+        if token in self.waiting:
+            conn, value = self.waiting.pop(token)
+            self.host.reply(conn, ("ok", value))
+            self._apply()
+
+    def status(self) -> dict[str, Any]:
+        role = "primary" if self.primary else "backup"
+        return {"role": role, "term": 1, "applied": len(self.log), "size": 7}
+
+    def crash(self) -> None:
+        self.log = []
+        self.waiting = {}
+
+
+class ToyClient(Client):
+    """Connects anew when it lost its connection; follows one redirect."""
+
+    conn: Conn | None = None
+
+    async def open(self, env: Env, session: ClientSession) -> None:
+        await super().open(env, session)
+        self.node = session.pinned or session.nodes[0]
+
+    async def read(self, key: Any, value: Any) -> Any:
+        return await self._ask(("read", None))
+
+    async def write(self, key: Any, value: Any) -> Any:
+        return await self._ask(("write", value))
+
+    async def close(self) -> None:
+        if self.conn is not None:
+            self.conn.close()
+
+    async def _ask(self, msg: Any) -> Any:
+        for _ in range(2):
+            if self.conn is None:
+                conn = await self.env.connect(self.session.host, self.node, NoCodec())
+                try:
+                    assert (await conn.recv())[0] == "hello"
+                except Disconnected as error:
+                    raise NotSent("lost before the hello") from error
+                self.conn = conn
+            try:
+                await self.conn.send(msg)
+                what, value = await self.conn.recv()
+            except Disconnected as error:
+                self.conn = None
+                raise Unsure("disconnected") from error
+            if what == "ok":
+                return value
+            self.conn.close()
+            self.conn, self.node = None, value
+        raise NotSent("no primary")
+
+
+class NoCodec:
+    """Objects pass as they are on sim."""
+
+    def encode(self, msg: Any) -> bytes:
+        raise AssertionError("the simulator encodes nothing")
+
+    def feed(self, data: bytes) -> list[Any]:
+        raise AssertionError("the simulator decodes nothing")
+
+
+class ToySystem:
+    """The System around it."""
+
+    name = "toy"
+    capabilities = frozenset({"sim", "status", "applied-digest"})
+    ports = ("client", "peer")
+
+    def __init__(self, bug: str = "") -> None:
+        self.bug = bug
+
+    def version(self) -> str:
+        return "toy 1"
+
+    def options(self) -> Mapping[str, Any]:
+        return {"bug": self.bug}
+
+    def prepare(self, spec: NodeSpec) -> None:
+        raise AssertionError("sim prepares nothing on disk")
+
+    def argv(self, spec: NodeSpec) -> list[str]:
+        raise AssertionError("sim starts no process")
+
+    def environ(self, spec: NodeSpec) -> Mapping[str, str]:
+        return {}
+
+    async def ready(self, env: Env, spec: NodeSpec) -> bool:
+        return True
+
+    async def info(self, env: Env, spec: NodeSpec) -> None:
+        return None
+
+    async def admin(self, env: Env, spec: NodeSpec, command: str, args: Mapping[str, Any]) -> Any:
+        raise AssertionError("sim asks the node itself")
+
+    def client(self, workload: str) -> Client:
+        return ToyClient()
+
+    def sim_node(self, spec: NodeSpec) -> ToyNode:
+        return ToyNode(spec, self.bug)
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Callable[..., SimCluster]:
+    """Makes a cluster of three toy nodes and three client hosts: toy(bug="", seed=1, **options)."""
+
+    def make(bug: str = "", seed: int = 1, **options: Any) -> SimCluster:
+        spec = ClusterSpec(
+            nodes=("n1", "n2", "n3"), client_hosts=("c1", "c2", "c3"), seed=seed, run_dir=tmp_path
+        )
+        return SimCluster(spec, ToySystem(bug), **options)
+
+    return make
+
+
+@pytest.fixture
+def toy_client() -> Callable[..., Any]:
+    """Opens a client: await toy_client(cluster, host="c1", pinned=None)."""
+
+    async def open_client(cluster: SimCluster, host: str = "c1", pinned: str | None = None) -> Any:
+        client = cluster.system.client("register")
+        nodes = tuple(cluster.spec.nodes)
+        session = ClientSession(process=0, host=host, pinned=pinned, nodes=nodes)
+        await client.open(cluster.env, session)
+        return client
+
+    return open_client
