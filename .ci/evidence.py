@@ -56,7 +56,7 @@ def section(part: str, code: int, minutes: str, log: str) -> str:
 def replaced(page: str, part: str, text: str) -> str:
     """The page with the part's section replaced, or added in alphabetical order."""
     head, *old = re.split(r"^(?=## )", page, flags=re.M)
-    sections = {re.match(r"## (\S+)", body)[1]: body.rstrip() + "\n" for body in old}  # type: ignore[index]
+    sections = {body.split(maxsplit=2)[1]: body.rstrip() + "\n" for body in old}
     sections[part] = text
     return "\n".join([head.rstrip() + "\n", *(sections[name] for name in sorted(sections))])
 
