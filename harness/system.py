@@ -8,6 +8,7 @@ flag, not a base class.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -16,6 +17,7 @@ import msgspec
 
 from dissensus.harness.cluster import NodeInfo
 from dissensus.harness.env import Env, NotSent
+from dissensus.harness.errors import EnvironmentFault, UserError
 from dissensus.harness.ops import Op
 from dissensus.harness.simnode import SimNode
 
@@ -99,54 +101,67 @@ class Client:
 class System(Protocol):
     """A consensus system that can be put under test.
 
-    Capabilities it may claim: "status" (`info`), "leader", "members", "lose-unsynced" (keeps the
-    `synced` file), "applied-digest" (agreement is checked), "sim" (`sim_node`).
+    Derive from it and write `argv` and `client`: the other methods have defaults that claim nothing
+    (a class of the same shape does as well). Capabilities it may claim: "status" (`info`),
+    "leader", "members", "lose-unsynced" (keeps the `synced` file), "applied-digest" (agreement is
+    checked), "sim" (`sim_node`).
     """
 
     name: str
-    capabilities: frozenset[str]
-    ports: tuple[str, ...]
+    capabilities: frozenset[str] = frozenset()
+    ports: tuple[str, ...] = ("client",)
     """Named ports that a node listens on; "client" is among them."""
 
     def version(self) -> str:
         """For the provenance: what exactly is under test."""
-        ...
+        return "unknown"
 
     def options(self) -> Mapping[str, Any]:
         """The options in force (mutant, flags), for provenance and for "how to run it again"."""
-        ...
+        return {}
 
     def prepare(self, spec: NodeSpec) -> None:
         """Write configuration below `spec.data_dir` before the first start."""
-        ...
+        return None
 
+    @abstractmethod
     def argv(self, spec: NodeSpec) -> Sequence[str]:
         """The command that runs the node in the foreground."""
         ...
 
     def environ(self, spec: NodeSpec) -> Mapping[str, str]:
         """Environment variables to add."""
-        ...
+        return {}
 
     async def ready(self, env: Env, spec: NodeSpec) -> bool:
-        """True once the node can serve (it need not have a leader yet)."""
-        ...
+        """True once the node can serve (it need not have a leader yet): here, once its client port
+        takes connections.
+        """
+        import asyncio
+
+        try:
+            _, writer = await asyncio.open_connection(*spec.listen["client"])
+        except OSError:
+            return False
+        writer.close()
+        return True
 
     async def info(self, env: Env, spec: NodeSpec) -> NodeInfo | None:
         """The node's own status, asked directly at `spec.listen`, None when it does not answer."""
-        ...
+        return None
 
     async def admin(self, env: Env, spec: NodeSpec, command: str, args: Mapping[str, Any]) -> Any:
         """An operator's command to the node, asked directly."""
-        ...
+        raise UserError(f"system {self.name!r} takes no operator's command, {command!r} included")
 
+    @abstractmethod
     def client(self, workload: str) -> Client:
         """A new client for one process of the named workload."""
         ...
 
     def sim_node(self, spec: NodeSpec) -> SimNode:
         """The node for the simulator. Raises EnvironmentFault where there is none."""
-        ...
+        raise EnvironmentFault(f"system {self.name!r} has no simulated node: try --on local")
 
 
 class Workload(Protocol):
