@@ -152,8 +152,8 @@ class SimCluster:
         self._env = SimEnv(self.kernel, spec.seed, self.network)
         self.env: Env = self._env
         self.links: Links = SimLinks(self._env, self.network)
-        self._handles: dict[str, SimNodeHandle] = {}
-        self.nodes: Mapping[str, Node] = self._handles
+        self.handles: dict[str, SimNodeHandle] = {}
+        self.nodes: Mapping[str, Node] = self.handles
         self.safety = StateMachineSafety()
         self.violations: list[dict[str, Any]] = []
         """Splits and panics, in order: {"name": ..., "text": ..., "t": ns, ...}."""
@@ -171,7 +171,7 @@ class SimCluster:
             await node.start()
 
     async def teardown(self) -> list[str]:
-        for node in self._handles.values():
+        for node in self.handles.values():
             node.machine.kill()
         return []
 
@@ -259,10 +259,10 @@ class SimCluster:
             seed=spec.seed,
         )
         self.network.add_host(name, machine.stream)
-        for other in self._handles.values():
+        for other in self.handles.values():
             there = other.machine
             machine.links[there.name] = (self.network.link(name, there.name), there.datagram)
             there.links[name] = (self.network.link(there.name, name), machine.datagram)
         handle = SimNodeHandle(self, machine, self._log_of(name))
-        self._handles[name] = handle
+        self.handles[name] = handle
         return handle

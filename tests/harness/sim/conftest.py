@@ -1,8 +1,8 @@
 """A toy system for the simulator: one register, kept by a primary and copied to backups.
 
-The first node is the primary for ever. It acknowledges a write when it is on its disk, and answers
-reads itself: linearizable, whatever happens to disks, links and processes. `bug` breaks it:
-"ack-before-fsync", "read-anywhere" (backups answer reads too), "forked-digest", "panics".
+The first node is the primary for ever. It shows and acknowledges a write when it is on its disk,
+and answers reads itself: linearizable, whatever happens to disks, links and processes. `bug` breaks
+it: "ack-before-fsync", "read-anywhere" (backups answer reads too), "forked-digest", "panics".
 """
 
 from __future__ import annotations
@@ -17,22 +17,31 @@ import pytest
 
 from dissensus.harness.cluster import ClusterSpec
 from dissensus.harness.clusters.sim import SimCluster
-from dissensus.harness.env import Conn, Disconnected, Env, NotSent
+from dissensus.harness.env import Cancelled, Conn, Disconnected, Env, NotSent
 from dissensus.harness.simnode import SimHost
-from dissensus.harness.system import Client, ClientSession, NodeSpec, Unsure
+from dissensus.harness.system import Client, ClientSession, Failed, NodeSpec, Unsure
 
 
 class ToyNode:
-    """A SimNode: messages are tuples, the log is one JSON value a line."""
+    """A SimNode: messages are tuples, the log is a JSON list of one value a line.
+
+    A torn line never parses, so that one is skipped; the next append begins a new one.
+    """
 
     host: SimHost
 
     def __init__(self, spec: NodeSpec, bug: str) -> None:
         self.spec = spec
         self.bug = bug
-        self.log: list[Any] = []
-        self.waiting: dict[int, tuple[int, int]] = {}
         self.seen: list[tuple[str, Any]] = []
+        self.crash()
+
+    def crash(self) -> None:
+        self.logs: dict[int, list[Any]] = {}
+        self.durable: dict[int, int] = {}
+        self.waiting: dict[int, tuple[int, int, int]] = {}
+        self.recovering = -1
+        self.torn = False
 
     @property
     def primary(self) -> bool:
@@ -40,59 +49,77 @@ class ToyNode:
 
     def start(self, host: SimHost, incarnation: int) -> None:
         self.host = host
-        self.log = []
-        self.waiting = {}
-        if "log" in host.files.list():
-            lines = host.files.read("log").decode().split("\n")[:-1]
-            self.log = [json.loads(line) for line in lines]
         self.host.set_timer("beat", 10_000_000)
+        if not self.primary or "log" not in host.files.list():
+            return
+        text = host.files.read("log").decode()
+        self.torn = not text.endswith("\n")
+        for line in text.split("\n"):
+            try:
+                key, value = json.loads(line)
+            except ValueError:
+                continue
+            self.logs.setdefault(key, []).append(value)
+        # What a killed predecessor wrote may be in the page cache alone.
+        host.files.sync_dir()
+        self.recovering = host.files.fsync("log")
 
     def receive(self, src: str, msg: Any) -> None:
         self.seen.append((src, msg))
-        if msg[0] == "copy" and len(msg[1]) > len(self.log):
-            self.log = list(msg[1])
-            self._apply()
+        if msg[0] == "copy" and len(msg[2]) > len(self.logs.get(msg[1], [])):
+            self.logs[msg[1]] = list(msg[2])
+            self.durable[msg[1]] = len(msg[2])
+            self._apply(msg[1])
 
     def connected(self, conn: int, client_host: str) -> Any:
         return ("hello", self.spec.name)
 
     def request(self, conn: int, msg: Any) -> None:
-        f, value = msg
+        f, key, value = msg
         if f == "panic" and self.bug == "panics":
             raise AssertionError("the register is upside down")
-        if f == "read":
-            if self.primary or self.bug == "read-anywhere":
-                self.host.reply(conn, ("ok", self.log[-1] if self.log else None))
-            else:
-                self.host.reply(conn, ("redirect", self.spec.initial[0]))
-        elif not self.primary:
+        log = self.logs.get(key, [])
+        if self.recovering >= 0:
+            self.host.reply(conn, ("busy", None))
+        elif not self.primary and not (f == "read" and self.bug == "read-anywhere"):
             self.host.reply(conn, ("redirect", self.spec.initial[0]))
+        elif f == "read":
+            shown = self.durable.get(key, 0)
+            self.host.reply(conn, ("ok", log[shown - 1] if shown else None))
+        elif f == "cas" and (not log or log[-1] != value[0]):
+            self.host.reply(conn, ("differs", None))
         else:
-            self._write(conn, value)
+            self._write(conn, key, value[1] if f == "cas" else value)
 
-    def _write(self, conn: int, value: Any) -> None:
-        self.log.append(value)
-        self.host.files.append("log", (json.dumps(value) + "\n").encode())
-        if len(self.log) == 1:
+    def _write(self, conn: int, key: int, value: Any) -> None:
+        log = self.logs.setdefault(key, [])
+        log.append(value)
+        created = "log" not in self.host.files.list()
+        line = ("\n" if self.torn else "") + json.dumps([key, value]) + "\n"
+        self.torn = False
+        self.host.files.append("log", line.encode())
+        if created:
             self.host.files.sync_dir()
         token = self.host.files.fsync("log")
         if self.bug == "ack-before-fsync":
+            self.durable[key] = len(log)
             self.host.reply(conn, ("ok", value))
-            self._apply()
+            self._apply(key)
         else:
-            self.waiting[token] = (conn, value)
+            self.waiting[token] = (conn, key, len(log))
 
-    def _apply(self) -> None:
-        digest = zlib.crc32(json.dumps(self.log).encode())
+    def _apply(self, key: int) -> None:
+        shown = self.logs[key][: self.durable[key]]
+        digest = zlib.crc32(json.dumps(shown).encode())
         if self.bug == "forked-digest" and not self.primary:
             digest += 1
-        self.host.applied(len(self.log), digest)
+        self.host.applied(len(shown) * 100 + (key or 0), digest)
         if self.primary:
-            self._copy()
+            self._copy(key)
 
-    def _copy(self) -> None:
+    def _copy(self, key: int) -> None:
         for peer in self.spec.initial[1:]:
-            self.host.send(peer, ("copy", tuple(self.log)))
+            self.host.send(peer, ("copy", key, tuple(self.logs[key][: self.durable[key]])))
 
     def disconnected(self, conn: int) -> None:
         self.seen.append(("gone", conn))
@@ -107,21 +134,24 @@ class ToyNode:
         self.seen.append(("timer", name))
         self.host.set_timer("beat", 10_000_000)
         if self.primary:
-            self._copy()
+            for peer in self.spec.initial[1:]:
+                self.host.send(peer, ("beat", None))
 
     def synced(self, token: int) -> None:
-        if token in self.waiting:
-            conn, value = self.waiting.pop(token)
-            self.host.reply(conn, ("ok", value))
-            self._apply()
+        if token == self.recovering:
+            self.recovering = -1
+            for key, log in self.logs.items():
+                self.durable[key] = len(log)
+                self._copy(key)
+        elif token in self.waiting:
+            conn, key, length = self.waiting.pop(token)
+            self.durable[key] = length
+            self.host.reply(conn, ("ok", self.logs[key][length - 1]))
+            self._apply(key)
 
     def status(self) -> dict[str, Any]:
         role = "primary" if self.primary else "backup"
-        return {"role": role, "term": 1, "applied": len(self.log), "size": 7}
-
-    def crash(self) -> None:
-        self.log = []
-        self.waiting = {}
+        return {"role": role, "term": 1, "applied": sum(self.durable.values()), "size": 7}
 
 
 class ToyClient(Client):
@@ -134,10 +164,13 @@ class ToyClient(Client):
         self.node = session.pinned or session.nodes[0]
 
     async def read(self, key: Any, value: Any) -> Any:
-        return await self._ask(("read", None))
+        return await self._ask(("read", key, None))
 
     async def write(self, key: Any, value: Any) -> Any:
-        return await self._ask(("write", value))
+        return await self._ask(("write", key, value))
+
+    async def cas(self, key: Any, value: Any) -> Any:
+        await self._ask(("cas", key, value))
 
     async def close(self) -> None:
         if self.conn is not None:
@@ -158,8 +191,15 @@ class ToyClient(Client):
             except Disconnected as error:
                 self.conn = None
                 raise Unsure("disconnected") from error
+            except Cancelled:
+                # A late answer must not be taken for that to the next question.
+                self.conn.close()
+                self.conn = None
+                raise
             if what == "ok":
                 return value
+            if what != "redirect":
+                raise Failed(what)
             self.conn.close()
             self.conn, self.node = None, value
         raise NotSent("no primary")

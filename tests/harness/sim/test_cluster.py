@@ -53,21 +53,25 @@ def test_kill_keeps_what_was_written_and_lose_unsynced_takes_it(
     async def main() -> list[Any]:
         await cluster.setup()
         client = await toy_client(cluster)
-        got = [await client.write(None, 1)]
+        await client.write(0, 1)
         await node.kill()
         assert await node.state() == "down"
         assert await node.info() is None
         await node.start()
+        await cluster.env.sleep(200 * MS)
         client = await toy_client(cluster)
-        got.append(await client.read(None, None))
+        got = [await client.read(0, None)]
+        await client.write(0, 2)
+        got.append(await client.read(0, None))
         await node.kill()
-        assert await node.lose_unsynced() == {"log": 2}
+        assert await node.lose_unsynced() == {"log": 7}
         await node.start()
+        await cluster.env.sleep(200 * MS)
         client = await toy_client(cluster)
-        got.append(await client.read(None, None))
+        got.append(await client.read(0, None))
         return got
 
-    assert cluster.run(main()) == [1, 1, None]
+    assert cluster.run(main()) == [1, 2, 1]
 
 
 def test_what_was_acknowledged_after_the_fsync_survives(toy: Toy, toy_client: OpenClient) -> None:
@@ -78,11 +82,12 @@ def test_what_was_acknowledged_after_the_fsync_survives(toy: Toy, toy_client: Op
         await cluster.setup()
         client = await toy_client(cluster)
         for value in range(5):
-            await client.write(None, value)
+            await client.write(0, value)
         await node.kill()
         assert await node.lose_unsynced() == {"log": 0}
         await node.start()
-        return await (await toy_client(cluster)).read(None, None)
+        await cluster.env.sleep(10 * MS)
+        return await (await toy_client(cluster)).read(0, None)
 
     assert cluster.run(main()) == 4
 
@@ -118,7 +123,7 @@ def test_after_a_pause_late_timers_come_before_everything_else(
     async def main() -> list[Any]:
         await cluster.setup()
         client = await toy_client(cluster)
-        await client.write(None, 1)
+        await client.write(0, 1)
         machine = machine_of(cluster, "n1")
         toy_node: Any = machine.node
         request = toy_node.request
@@ -126,7 +131,7 @@ def test_after_a_pause_late_timers_come_before_everything_else(
         await node.pause()
         assert await node.state() == "paused"
         toy_node.seen.clear()
-        write = cluster.env.spawn(client.write(None, 2), "write")
+        write = cluster.env.spawn(client.write(0, 2), "write")
         await cluster.env.sleep(300 * MS)
         assert not write.done()
         assert toy_node.seen == []
@@ -239,9 +244,9 @@ def test_a_panic_is_logged_and_the_node_is_down(
     async def main() -> None:
         await cluster.setup()
         client = await toy_client(cluster)
-        await client.write(None, 1)
+        await client.write(0, 1)
         with pytest.raises(Exception, match="disconnected"):
-            await client._ask(("panic", None))
+            await client._ask(("panic", 0, None))
         assert await cluster.nodes["n1"].state() == "down"
 
     cluster.run(main())
@@ -266,7 +271,7 @@ def test_the_oracle_sees_a_split_and_only_a_split(
 
     async def main() -> None:
         await cluster.setup()
-        await (await toy_client(cluster)).write(None, 1)
+        await (await toy_client(cluster)).write(0, 1)
         await cluster.env.sleep(50 * MS)
 
     cluster.run(main())
@@ -275,7 +280,7 @@ def test_the_oracle_sees_a_split_and_only_a_split(
         assert lines == []
         return
     assert cluster.violations[0]["name"] == "state-machine-safety"
-    assert cluster.violations[0]["index"] == 1
+    assert cluster.violations[0]["index"] == 100
     assert [kind for kind, _ in lines[:3]] == ["node", "node", "mark"]
     assert lines[0][1]["digest"] != lines[1][1]["digest"]
 
@@ -285,9 +290,9 @@ def test_a_violation_can_stop_the_run(toy: Toy, toy_client: OpenClient) -> None:
 
     async def main() -> None:
         await cluster.setup()
-        await (await toy_client(cluster)).write(None, 1)
+        await (await toy_client(cluster)).write(0, 1)
         await cluster.env.sleep(10**15)
 
-    with pytest.raises(OracleAlarm, match="state machine safety is broken at index 1: n1"):
+    with pytest.raises(OracleAlarm, match="state machine safety is broken at index 100: n1"):
         cluster.run(main())
     assert cluster.env.now() < 10**9

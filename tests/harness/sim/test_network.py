@@ -123,8 +123,8 @@ def test_clients_write_and_read(toy: Toy, toy_client: Callable[..., Any]) -> Non
     async def main() -> list[Any]:
         await cluster.setup()
         client = await toy_client(cluster, "c1", "n2")
-        got = [await client.write(None, value) for value in (1, 2)]
-        got.append(await client.read(None, None))
+        got = [await client.write(0, value) for value in (1, 2)]
+        got.append(await client.read(0, None))
         await client.close()
         return got
 
@@ -139,7 +139,7 @@ def test_streams_keep_their_order_under_jitter_and_loss(toy: Toy) -> None:
         conn = await cluster.env.connect("c1", "n1", None)  # type: ignore[arg-type]
         assert await conn.recv() == ("hello", "n1")
         for value in range(40):
-            await conn.send(("write", value))
+            await conn.send(("write", 0, value))
         return [(await conn.recv())[1] for _ in range(40)]
 
     assert cluster.run(main()) == list(range(40))
@@ -153,11 +153,11 @@ def test_a_stream_that_loses_everything_is_reset(toy: Toy) -> None:
         conn = await cluster.env.connect("c1", "n1", None)  # type: ignore[arg-type]
         await conn.recv()
         await cluster.links.shape(1, {("n1", "c1"): Shape(loss_ppm=1_000_000)})
-        await conn.send(("read", None))
+        await conn.send(("read", 0, None))
         with pytest.raises(Disconnected, match="too many packets lost"):
             await conn.recv()
         with pytest.raises(Disconnected):
-            await conn.send(("read", None))
+            await conn.send(("read", 0, None))
 
     cluster.run(main())
 
@@ -171,7 +171,7 @@ def test_a_node_that_is_down_refuses_and_one_that_dies_resets(toy: Toy) -> None:
         await cluster.setup()
         conn = await cluster.env.connect("c1", "n1", None)  # type: ignore[arg-type]
         await conn.recv()
-        await conn.send(("write", 1))
+        await conn.send(("write", 0, 1))
         await cluster.nodes["n1"].kill()
         with pytest.raises(Disconnected, match="n1 died"):
             await conn.recv()
@@ -188,7 +188,7 @@ def test_a_connection_hangs_across_a_cut_and_hears_of_the_death_when_it_heals(to
         conn = await env.connect("c1", "n1", None)  # type: ignore[arg-type]
         await conn.recv()
         await cluster.links.cut(1, pairs_between(["c1"], ["n1"]))
-        await conn.send(("write", 5))
+        await conn.send(("write", 0, 5))
         reply = env.spawn(conn.recv(), "recv")
         late = env.spawn(env.connect("c1", "n1", None), "connect")  # type: ignore[arg-type]
         await env.sleep(10_000 * MS)

@@ -1,0 +1,386 @@
+"""Explorer: many short runs of a system under random mishaps, each a function of its seed.
+
+`run_seed` draws a scenario (cluster size, clients, profile of mishaps), runs it in virtual time,
+ends the mishaps, lets the clients read once more, and judges: panics and state machine safety while
+the run goes on, the history at its end by the `judge` that is handed in (a linearizability check;
+checkers know the harness, not the reverse). It uses the clients of the system as they are, on the
+same `SimCluster` as whole runs, without the run store: what it keeps of a run is the history.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+
+from dissensus.harness.cluster import ClusterSpec, Shape, pairs_between
+from dissensus.harness.clusters.sim import OracleAlarm, SimCluster
+from dissensus.harness.env import DeadlineExceeded, Disconnected, Env, NotSent
+from dissensus.harness.history import History
+from dissensus.harness.ops import Op, OpType
+from dissensus.harness.randomness import Rng
+from dissensus.harness.sim import profiles
+from dissensus.harness.sim.machine import DOWN, PAUSED, UP, Machine
+from dissensus.harness.sim.network import Weather
+from dissensus.harness.sim.profiles import PROFILES, Profile
+from dissensus.harness.system import Client, ClientSession, Failed, System, Unsure
+
+MS = 1_000_000
+
+Judge = Callable[[History], Optional[str]]
+"""Judges a whole history: None where it is fine, else what is wrong, in one sentence."""
+
+Draw = Callable[[Rng, int], System]
+"""Draws the system under test for a run: options may be part of the swarm. Takes (rng, nodes)."""
+
+SIZES = (3, 3, 5)
+"""Cluster sizes to draw from: most bugs need three nodes, some need five."""
+CLIENTS = (2, 6)
+KEYS = (1, 3)
+FAULTS_MAX = 3
+"""Mishaps at the same time: with more nothing gets done."""
+READ_WRITE_CAS = (45, 35, 20)
+"""Weights of the operations while mishaps happen; afterwards clients only read."""
+
+
+class Limits(NamedTuple):
+    """How long a run takes, in virtual time."""
+
+    time_ns: int = 3_000_000_000
+    """All of it: mishaps in the first 70 %, the rest to recover and read."""
+    election_ns: int = 300_000_000
+    """The system's election timeout: the scale of every mishap."""
+    op_timeout_ns: int = 250_000_000
+    think_ns: Tuple[int, int] = (0, 40_000_000)
+    """A client waits so long between operations."""
+
+
+class Outcome(NamedTuple):
+    """What came of one seed."""
+
+    seed: int
+    profile: str
+    nodes: int
+    kind: str
+    """"" where nothing is wrong, else "state-machine-safety", "panic" or "history"."""
+    text: str
+    """One sentence about what is wrong."""
+    ops: int
+    ok: int
+    events: int
+    """Events on the heap: what a run costs."""
+    recovered: bool
+    """A read succeeded after the mishaps."""
+    digest: int
+    """CRC of the history: the same seed gives the same."""
+
+
+class _Run:
+    """One run: clients and mishaps over one cluster."""
+
+    def __init__(self, seed: int, draw: Draw, limits: Limits, profile: Optional[Profile]) -> None:
+        rng = Rng(seed, "explore")
+        self.seed = seed
+        self.limits = limits
+        self.rng = rng.split("mishaps")
+        self.profile = profile or rng.choice(PROFILES)
+        self.size = rng.choice(SIZES)
+        self.concurrency = rng.between(*CLIENTS)
+        self.keys = rng.between(*KEYS)
+        names = tuple(f"n{i + 1}" for i in range(self.size))
+        self.hosts = tuple(f"c{i + 1}" for i in range(self.size))
+        spec = ClusterSpec(nodes=names, client_hosts=self.hosts, seed=seed, run_dir=Path())
+        self.cluster = SimCluster(
+            spec,
+            draw(rng.split("system"), self.size),
+            weather=rng.choice(self.profile.weathers),
+            client_weather=Weather(),
+            fsync_ns=self.profile.fsync_ns,
+            torn_tail=rng.chance(1, 4),
+            stop_on_violation=True,
+            logs=False,
+        )
+        self.env: Env = self.cluster.env
+        self.machines: List[Machine] = [n.machine for n in self.cluster.handles.values()]
+        self.history = History()
+        self.crc = 0
+        self.next_value = 0
+        self.latest: Dict[int, Any] = {}
+        """Key -> the value that some client saw or wrote last: a cas from it has a chance."""
+        self.ok = 0
+        self.recovered = False
+        self.chaos_ends = limits.time_ns * 7 // 10
+        self.faults = 0
+        self.open_faults: Dict[int, None] = {}
+        self.next_process = self.concurrency
+
+    async def main(self) -> None:
+        """The whole run."""
+        env = self.env
+        await self.cluster.setup()
+        tasks = [env.spawn(self.client(slot), f"client {slot}") for slot in range(self.concurrency)]
+        mishaps = env.spawn(self.mishaps(), "mishaps")
+        await mishaps.join()
+        for task in tasks:
+            await task.join()
+
+    # Clients
+
+    async def client(self, slot: int) -> None:
+        """One thread of operations; an `info` makes it a new process."""
+        env = self.env
+        rng = env.rand(f"explore/client/{slot}")
+        host = self.hosts[slot % self.size]
+        node = self.cluster.spec.nodes[slot % self.size]
+        pinned = node if slot % 2 == 0 else None
+        process = slot
+        client: Optional[Client] = None
+        low, high = self.limits.think_ns
+        while env.now() < self.limits.time_ns:
+            await env.sleep(rng.between(low, high))
+            if client is None:
+                client = self.cluster.system.client("cas-register")
+                session = ClientSession(
+                    process=process, host=host, pinned=pinned, nodes=self.cluster.spec.nodes
+                )
+                await client.open(env, session)
+            op = self.draw_op(rng)
+            op.process = process
+            if await self.invoke(client, op) == "info":
+                await client.close()
+                client = None
+                process = self.next_process
+                self.next_process += 1
+        if client is not None:
+            await client.close()
+
+    def draw_op(self, rng: Rng) -> Op:
+        """A read, a write of a value never used before, or a cas from the latest known to such."""
+        key = rng.below(self.keys)
+        roll = rng.below(sum(READ_WRITE_CAS))
+        if roll < READ_WRITE_CAS[0] or self.env.now() > self.chaos_ends:
+            return Op(f="read", key=key)
+        self.next_value += 1
+        if roll < READ_WRITE_CAS[0] + READ_WRITE_CAS[1]:
+            return Op(f="write", key=key, value=self.next_value)
+        return Op(f="cas", key=key, value=[self.latest.get(key, 0), self.next_value])
+
+    async def invoke(self, client: Client, asked: Op) -> OpType:
+        """Run and record one operation."""
+        self.record(asked)
+        f = asked.f
+        method = getattr(client, f.replace("-", "_"))
+        done = Op(f=f, key=asked.key, value=asked.value, process=asked.process)
+        try:
+            result = await self.env.timeout(
+                self.limits.op_timeout_ns, method(asked.key, asked.value)
+            )
+        except Exception as failure:
+            done.type = outcome_of(client, f, failure)
+            done.error = type(failure).__name__
+        else:
+            done.type = "ok"
+            self.succeeded(done, result)
+        self.record(done)
+        return done.type
+
+    def succeeded(self, done: Op, result: Any) -> None:
+        """Book an `ok`."""
+        self.ok += 1
+        if done.f == "read":
+            done.value = result
+            self.latest[done.key] = result
+            if self.env.now() > self.chaos_ends:
+                self.recovered = True
+        else:
+            self.latest[done.key] = done.value if done.f == "write" else done.value[1]
+
+    def record(self, op: Op) -> None:
+        op.time_ns = self.env.now()
+        line = (op.time_ns, op.process, op.type, op.f, op.key, op.value, op.error)
+        self.crc = zlib.crc32(repr(line).encode(), self.crc)
+        self.history.add(op)
+
+    # Mishaps
+
+    async def mishaps(self) -> None:
+        """Draw mishaps until chaos ends, then end them all."""
+        env = self.env
+        names = list(self.profile.weights)
+        total = sum(self.profile.weights.values())
+        while True:
+            await env.sleep(self.scaled(self.profile.gap))
+            if env.now() >= self.chaos_ends:
+                break
+            if len(self.open_faults) >= FAULTS_MAX:
+                continue
+            pick = self.rng.below(total)
+            for name in names:
+                pick -= self.profile.weights[name]
+                if pick < 0:
+                    await self.begin(name)
+                    break
+        for fault in list(self.open_faults):
+            await self.end(fault)
+        for machine in self.machines:
+            self.revive(machine)
+
+    def scaled(self, hundredths: Tuple[int, int]) -> int:
+        return self.limits.election_ns * self.rng.between(*hundredths) // 100
+
+    async def begin(self, name: str) -> None:
+        """One mishap, with its end on the way."""
+        self.faults += 1
+        fault = self.faults
+        if name in (profiles.KILL_LEADER, profiles.KILL_SOME, profiles.POWER_SOME):
+            self.kill(name)
+            return
+        if name == profiles.PAUSE_LEADER:
+            leader = self.leader()
+            if leader.state == UP:
+                leader.pause()
+                self.env.spawn(self.resume_later(leader), f"resume {leader.name}")
+            return
+        links = self.cluster.links
+        if name in (profiles.SLOW, profiles.LOSSY):
+            await links.shape(fault, self.draw_shapes(name))
+        else:
+            await links.cut(fault, self.draw_cut(name))
+        self.open_faults[fault] = None
+        self.env.spawn(self.end_later(fault), f"end {fault}")
+
+    async def end_later(self, fault: int) -> None:
+        await self.env.sleep(self.scaled(self.profile.lasts))
+        await self.end(fault)
+
+    async def end(self, fault: int) -> None:
+        self.open_faults.pop(fault, None)
+        await self.cluster.links.heal(fault)
+
+    async def resume_later(self, machine: Machine) -> None:
+        await self.env.sleep(self.scaled(self.profile.lasts))
+        if machine.state == PAUSED:
+            machine.resume()
+
+    def leader(self) -> Machine:
+        """Who leads by its own word, in the highest term; any node where nobody does."""
+        best: Optional[Machine] = None
+        term = -1
+        for machine in self.machines:
+            if machine.state == DOWN:
+                continue
+            status = machine.node.status()
+            if status.get("role") == "leader" and status.get("term", 0) > term:
+                best, term = machine, status["term"]
+        return best or self.rng.choice(self.machines)
+
+    def kill(self, name: str) -> None:
+        """Kill some nodes, each to come back by itself; with the power go unsynced bytes."""
+        rng = self.rng
+        victims = [self.leader()]
+        if name != profiles.KILL_LEADER:
+            count = self.size if rng.chance(1, 3) else rng.between(1, self.size)
+            victims = rng.sample(self.machines, count)
+        for machine in victims:
+            if machine.state == DOWN:
+                continue
+            machine.kill()
+            if name == profiles.POWER_SOME:
+                torn = rng if self.cluster.torn_tail else None
+                machine.disk.lose_unsynced(torn)
+            self.env.spawn(self.restart_later(machine), f"restart {machine.name}")
+
+    async def restart_later(self, machine: Machine) -> None:
+        await self.env.sleep(self.scaled(self.profile.lasts))
+        if machine.state == DOWN:
+            machine.start()
+
+    @staticmethod
+    def revive(machine: Machine) -> None:
+        if machine.state == DOWN:
+            machine.start()
+        elif machine.state == PAUSED:
+            machine.resume()
+
+    def draw_cut(self, name: str) -> List[Tuple[str, str]]:
+        """Directions to cut. Each client host falls on a side by itself."""
+        rng = self.rng
+        leader = self.leader().name
+        others = [m.name for m in self.machines if m.name != leader]
+        rng.shuffle(others)
+        if name == profiles.ONE_WAY:
+            inward = rng.chance(1, 2)
+            return [(o, leader) if inward else (leader, o) for o in others]
+        if name == profiles.CUT_SOME:
+            cut = others[: rng.between(1, len(others) - 1)]
+            return pairs_between([leader], cut)
+        minority = [leader]
+        if name == profiles.HALVES:
+            minority = rng.sample([leader, *others], rng.between(1, self.size // 2))
+        elif self.size > 3 and rng.chance(1, 3):
+            minority.append(others[0])
+        majority = [n for n in self.cluster.spec.nodes if n not in minority]
+        few: List[str] = []
+        many: List[str] = []
+        for host in self.hosts:
+            (few if rng.chance(1, 2) else many).append(host)
+        return pairs_between([*minority, *few], majority) + pairs_between(minority, many)
+
+    def draw_shapes(self, name: str) -> Dict[Tuple[str, str], Shape]:
+        """Some directions between nodes, each worse in its own way."""
+        rng = self.rng
+        nodes = self.cluster.spec.nodes
+        pairs = [(a, b) for a in nodes for b in nodes if a != b and rng.chance(1, 2)]
+        if name == profiles.LOSSY:
+            return {pair: Shape(loss_ppm=rng.between(50_000, 600_000)) for pair in pairs}
+        return {pair: self.draw_delay() for pair in pairs}
+
+    def draw_delay(self) -> Shape:
+        delay_ns = self.rng.between(0, self.limits.election_ns)
+        return Shape(delay_ns=delay_ns, jitter_ns=self.rng.between(0, delay_ns))
+
+
+def outcome_of(client: Client, f: str, error: Exception) -> OpType:
+    """What an exception of a client's method means for the operation (`system.Client`).
+
+    Raises it again where it is neither the system's nor the network's: an adapter with a bug.
+    """
+    if isinstance(error, (Failed, *client.definite)):
+        return "fail"
+    if not isinstance(error, (Unsure, DeadlineExceeded, Disconnected, NotSent)):
+        raise error
+    return "fail" if f in client.idempotent else "info"
+
+
+def run_seed(
+    seed: int,
+    draw: Draw,
+    judge: Judge,
+    *,
+    limits: Limits = Limits(),  # noqa: B008 (an immutable tuple)
+    profile: Optional[Profile] = None,
+) -> Outcome:
+    """Run and judge one seed; with `profile` every run draws its mishaps from that one."""
+    run = _Run(seed, draw, limits, profile)
+    kind, text = "", ""
+    try:
+        run.cluster.run(run.main())
+    except OracleAlarm:
+        first = run.cluster.violations[0]
+        kind, text = str(first["name"]), str(first["text"])
+    if not kind:
+        wrong = judge(run.history)
+        if wrong is not None:
+            kind, text = "history", wrong
+    return Outcome(
+        seed=seed,
+        profile=run.profile.name,
+        nodes=run.size,
+        kind=kind,
+        text=text,
+        ops=len(run.history),
+        ok=run.ok,
+        events=run.cluster.kernel.events,
+        recovered=run.recovered,
+        digest=run.crc,
+    )
