@@ -57,9 +57,11 @@ OLD_SYNTAX = (
     "systems/reference/mutants",
     "systems/reference/store",
     "harness/sim",
+    "harness/errors.py",
     "harness/files.py",
     "harness/randomness.py",
     "harness/simnode.py",
+    "harness/synced.py",
 )
 """What PyPy 3.9 must be able to run."""
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     OpFields = Tuple[Any, ...]
 else:
     # What an `op` is made of: the codec checks it, and reads nested arrays back as tuples.
-    OpFields = Tuple[Union[str, int, bool, None, Tuple[str, ...]], ...]
+    OpFields = Tuple[Union[str, int, bool, Tuple[str, ...], None], ...]
 
 
 class Entry(NamedTuple):

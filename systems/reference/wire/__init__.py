@@ -1,0 +1,1 @@
+"""Bytes between nodes and clients, and of patches on the disk: msgpack, typed, a decoder a kind."""
