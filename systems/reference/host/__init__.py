@@ -1,1 +1,1 @@
-"""Where cores meet the world: one driver, run by the asyncio host and by the simulator's adapter."""
+"""Where cores meet the world: one driver, for the asyncio host and the simulator's adapter."""
