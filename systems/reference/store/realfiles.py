@@ -92,6 +92,7 @@ class RealFiles:
         return self._submit(name, self._sizes[name], [])
 
     def rename(self, old: str, new: str) -> None:
+        """An fsync of `old` that is in progress will not be noted: wait for it first."""
         with self._condition:
             os.rename(self._dir / old, self._dir / new)
             for table in (self._fds, self._sizes, self._durable):
@@ -129,6 +130,8 @@ class RealFiles:
     def close(self) -> None:
         """Stop the worker and let go of all files. What is not synced stays so."""
         with self._condition:
+            if self._closed:
+                return
             self._closed = True
             self._condition.notify_all()
         if threading.current_thread() is not self._thread:

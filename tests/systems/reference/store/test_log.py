@@ -16,18 +16,18 @@ from dissensus.systems.reference.wire.patches import LogFormat
 SEGMENT_BYTES = 300
 
 
-def boot(files: Any, **options: Any) -> Store:
-    store = Store(files, LogFormat(), segment_bytes=SEGMENT_BYTES, **options)
+def boot(files: Any, segment_bytes: int = SEGMENT_BYTES) -> Store:
+    store = Store(files, LogFormat(), segment_bytes=segment_bytes)
     store.recover()
     while not store.booted:
         store.synced(files.complete())
     return store
 
 
-def written(kit: Any, count: int) -> tuple[Any, list[Any]]:
+def written(kit: Any, count: int, segment_bytes: int = SEGMENT_BYTES) -> tuple[Any, list[Any]]:
     """A disk with `count` patches, all durable."""
     files = kit.Files()
-    store = boot(files)
+    store = boot(files, segment_bytes)
     patches = kit.history(count)
     for patch in patches:
         store.append(patch)
@@ -116,7 +116,7 @@ def test_a_flipped_bit_is_found_wherever_it_is(kit: Any) -> None:
 
 
 def test_a_missing_file_is_found(kit: Any) -> None:
-    files, _ = written(kit, 47)
+    files, _ = written(kit, 47, segment_bytes=100)
     whole = {name: files.read(name) for name in files.list()}
     segments = sorted(name for name in whole if name.endswith(".seg"))
     assert len(segments) > 2
