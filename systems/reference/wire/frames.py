@@ -55,15 +55,17 @@ class ServerHello:
 class PeerHello:
     """The dialler is a node: from here on it is the `src` of everything that it sends.
 
-    `to` is whom it wanted to reach.
+    `to` is whom it wanted to reach; `address` where it is reached itself, for nodes that were
+    started before it was added.
     """
 
-    __slots__ = ("cluster", "incarnation", "node", "to")
+    __slots__ = ("address", "cluster", "incarnation", "node", "to")
     KIND = 65
     node: str
     incarnation: int
     to: str
     cluster: str
+    address: tuple[str, int]
 
 
 @dataclass
