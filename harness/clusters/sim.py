@@ -4,8 +4,8 @@ disks that can be broken at will; a run is a function of its seed.
 The system under test hands out a `SimNode` per node (`System.sim_node`); everything else is the
 same as on real clusters: the same clients, workloads, nemeses, scenarios, runner. `run` drives a
 coroutine (usually the runner's) to its end. What nodes do is watched while they do it: a panic
-stands in the node's log, a break of state machine safety becomes a `mark` and two `node` events,
-and `violations` holds both.
+stands in the node's log, a break of state machine safety (`sim.oracles`) becomes a `mark` and two
+`node` events, one of election safety a `mark`; `violations` holds all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dissensus.harness.sim.env import SimEnv
 from dissensus.harness.sim.kernel import Kernel
 from dissensus.harness.sim.machine import DOWN, PAUSED, Machine
 from dissensus.harness.sim.network import Network, SimLinks, Weather
-from dissensus.harness.sim.oracles import StateMachineSafety
+from dissensus.harness.sim.oracles import ElectionSafety, StateMachineSafety
 from dissensus.harness.system import NodeSpec, System
 
 T = TypeVar("T")
@@ -155,6 +155,7 @@ class SimCluster:
         self.handles: dict[str, SimNodeHandle] = {}
         self.nodes: Mapping[str, Node] = self.handles
         self.safety = StateMachineSafety()
+        self.elections = ElectionSafety() if "election-safety" in system.capabilities else None
         self.violations: list[dict[str, Any]] = []
         """Splits and panics, in order: {"name": ..., "text": ..., "t": ns, ...}."""
         self.observe: Callable[[str, dict[str, Any]], None] | None = None
@@ -193,6 +194,10 @@ class SimCluster:
         """For machines: a node said something of itself."""
         if self.observe is not None:
             self.observe("node", {"node": node, **fields})
+        if self.elections is not None:
+            text = self.elections.reported(node, fields)
+            if text is not None:
+                self._violation("election-safety", text, {"node": node, **fields})
 
     def applied(self, node: str, index: int, digest: int) -> None:
         """For machines: a node applied `index`."""

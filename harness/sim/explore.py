@@ -21,7 +21,7 @@ from dissensus.harness.ops import Op, OpType
 from dissensus.harness.randomness import Rng
 from dissensus.harness.sim import profiles
 from dissensus.harness.sim.machine import DOWN, PAUSED, UP, Machine
-from dissensus.harness.sim.network import Weather
+from dissensus.harness.sim.network import Weather, kind_of
 from dissensus.harness.sim.profiles import PROFILES, Profile
 from dissensus.harness.system import Client, ClientSession, Failed, System, Unsure
 
@@ -37,6 +37,12 @@ SIZES = (3, 3, 5)
 """Cluster sizes to draw from: most bugs need three nodes, some need five."""
 CLIENTS = (2, 6)
 KEYS = (1, 3)
+TRIP_NS = 5 * MS
+"""Who stumbles over a wire dies at once, or within this."""
+LOOK_NS = MS
+"""How often a run looks for a new leader to topple."""
+TOPPLES_MAX = 8
+"""Leaders that are cut off in turn before the crown may rest."""
 FAULTS_MAX = 3
 """Mishaps at the same time: with more nothing gets done."""
 READ_WRITE_CAS = (45, 35, 20)
@@ -113,6 +119,16 @@ class _Run:
         self.faults = 0
         self.open_faults: Dict[int, None] = {}
         self.next_process = self.concurrency
+        self.kinds: Dict[str, int] = {}
+        """Kinds of messages sent between nodes so far, and how often."""
+        self.wire: Optional[str] = None
+        """The kind of message over which its sender dies."""
+        self.crowned = 0
+        """The highest term whose leader was seen."""
+        self.toppling = False
+        if profiles.TRIP in self.profile.weights:
+            for machine in self.machines:
+                machine.spy = self.spy
 
     async def main(self) -> None:
         """The whole run."""
@@ -241,6 +257,21 @@ class _Run:
                 leader.pause()
                 self.env.spawn(self.resume_later(leader), f"resume {leader.name}")
             return
+        if name == profiles.FREEZE:
+            frozen = self.rng.sample(self.machines, self.rng.between(2, self.size - 1))
+            self.env.spawn(self.freeze(frozen), f"freeze {fault}")
+            return
+        if name == profiles.TRIP:
+            rare = sorted(self.kinds, key=lambda kind: (self.kinds[kind], kind))
+            self.wire = self.rng.choice(rare[: len(rare) // 2 + 1]) if rare else None
+            return
+        if name == profiles.TOPPLE:
+            if self.toppling:
+                return
+            self.toppling = True
+            self.open_faults[fault] = None
+            self.env.spawn(self.topple(fault), f"topple {fault}")
+            return
         links = self.cluster.links
         if name in (profiles.SLOW, profiles.LOSSY):
             await links.shape(fault, self.draw_shapes(name))
@@ -261,6 +292,16 @@ class _Run:
         await self.env.sleep(self.scaled(self.profile.lasts))
         if machine.state == PAUSED:
             machine.resume()
+
+    async def freeze(self, machines: List[Machine]) -> None:
+        """Pause these for one to three election timeouts; all go on at one instant."""
+        stopped = [machine for machine in machines if machine.state == UP]
+        for machine in stopped:
+            machine.pause()
+        await self.env.sleep(self.limits.election_ns * self.rng.between(100, 300) // 100)
+        for machine in stopped:
+            if machine.state == PAUSED:
+                machine.resume()
 
     def leader(self) -> Machine:
         """Who leads by its own word, in the highest term; any node where nobody does."""
@@ -284,11 +325,96 @@ class _Run:
         for machine in victims:
             if machine.state == DOWN:
                 continue
-            machine.kill()
-            if name == profiles.POWER_SOME:
-                torn = rng if self.cluster.torn_tail else None
-                machine.disk.lose_unsynced(torn)
-            self.env.spawn(self.restart_later(machine), f"restart {machine.name}")
+            self.fell(machine, power=name == profiles.POWER_SOME)
+
+    def spy(self, machine: Machine, msg: Any) -> None:
+        """Count what is sent, and let the sender stumble over the wire."""
+        kind = kind_of(msg)
+        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        if kind == self.wire and self.env.now() < self.chaos_ends:
+            self.wire = None
+            delay_ns = self.rng.below(TRIP_NS) if self.rng.chance(1, 2) else 0
+            self.cluster.kernel.at(self.env.now() + delay_ns, self.stumble, machine)
+
+    def stumble(self, machine: Machine) -> None:
+        if machine.state != DOWN:
+            self.fell(machine, power=self.rng.chance(1, 2))
+
+    def fell(self, machine: Machine, *, power: bool) -> None:
+        """Kill one node, to come back by itself; with the power go unsynced bytes."""
+        machine.kill()
+        if power:
+            machine.disk.lose_unsynced(self.rng if self.cluster.torn_tail else None)
+        self.env.spawn(self.restart_later(machine), f"restart {machine.name}")
+
+    async def topple(self, fault: int) -> None:
+        """Cut off each new leader early in its term and let the one before it come back: the crown
+        goes round, and logs grow apart. Ends when nobody is crowned any more or chaos ends.
+        """
+        rng = self.rng
+        links = self.cluster.links
+        before: Optional[int] = None
+        for _ in range(rng.between(2, TOPPLES_MAX)):
+            leader = await self.new_leader()
+            if leader is None:
+                break
+            await self.ripen(leader)
+            if before is not None:
+                await self.end(before)
+            self.faults += 1
+            before = self.faults
+            others = [m.name for m in self.machines if m is not leader]
+            rng.shuffle(others)
+            some = others[: len(others) - (rng.below(2) if self.size > 3 else 0)]
+            pairs = [(leader.name, other) for other in some]
+            # A leader that is heard no more may still learn of what it has just replicated.
+            await links.cut(
+                before, pairs if rng.chance(1, 2) else pairs + [(b, a) for a, b in pairs]
+            )
+            self.open_faults[before] = None
+            if rng.chance(1, 2):
+                self.lose_in_flight(leader)
+            if rng.chance(1, 4) and leader.state != DOWN:
+                self.fell(leader, power=False)
+        if before is not None:
+            await self.end_later(before)
+        self.open_faults.pop(fault, None)
+        self.toppling = False
+
+    async def ripen(self, leader: Machine) -> None:
+        """Let a new leader be for a moment: none, a little, or until it has applied something."""
+        choice = self.rng.below(3)
+        if choice == 0:
+            return
+        bound = self.env.now() + self.limits.election_ns // 2
+        if choice == 1:
+            await self.env.sleep(self.rng.below(self.limits.election_ns // 4))
+            return
+        applied = leader.node.status().get("applied") if leader.state != DOWN else None
+        while self.env.now() < bound and leader.state != DOWN:
+            if leader.node.status().get("applied") != applied:
+                return
+            await self.env.sleep(LOOK_NS)
+
+    def lose_in_flight(self, machine: Machine) -> None:
+        """What the machine has sent to other nodes and has not arrived never will."""
+        arrivals = [other.datagram for other in self.machines]
+        self.cluster.kernel.discard(
+            lambda callback, argument: callback in arrivals and argument[0] == machine.name
+        )
+
+    async def new_leader(self) -> Optional[Machine]:
+        """Wait for a leader of a higher term than any seen yet; None when that takes too long."""
+        env = self.env
+        bound = min(env.now() + 6 * self.limits.election_ns, self.chaos_ends)
+        while env.now() < bound:
+            leader = self.leader()
+            status = leader.node.status() if leader.state != DOWN else {}
+            if status.get("role") == "leader" and status.get("term", 0) > self.crowned:
+                self.crowned = status["term"]
+                return leader
+            await env.sleep(LOOK_NS)
+        return None
 
     async def restart_later(self, machine: Machine) -> None:
         await self.env.sleep(self.scaled(self.profile.lasts))

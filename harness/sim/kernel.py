@@ -112,6 +112,16 @@ class Kernel:
             raise error
         return True
 
+    def discard(self, unwanted: Callable[[Callable[[Any], object], Any], bool]) -> int:
+        """Cancel every entry for which `unwanted(callback, argument)`; returns how many.
+
+        Looks at the whole heap: for rare events, such as packets lost because a cable is pulled.
+        """
+        found = [e for e in self._heap if e[2] is not None and unwanted(e[2], e[3])]
+        for entry in found:
+            self.cancel(entry)
+        return len(found)
+
     def pending(self) -> int:
         """Entries on the heap, cancelled ones included."""
         return len(self._heap)

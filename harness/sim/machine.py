@@ -86,6 +86,8 @@ class Life:
         link = self._links.get(dst)
         if link is not None:
             machine = self._machine
+            if machine.spy is not None:
+                machine.spy(machine, msg)
             link[0].datagram(link[1], (machine.name, msg), msg)
 
     def reply(self, conn: int, msg: Any) -> None:
@@ -185,6 +187,8 @@ class Machine:
         """Timers that came due while the machine was paused."""
         self.links: Dict[str, Tuple[Link, Callable[[Any], object]]] = {}
         """Other node -> (link to it, its `datagram`)."""
+        self.spy: Optional[Callable[[Machine, Any], None]] = None
+        """Told of every message that the node sends, before it is on its way."""
         self._observer = observer
         self._network = network
         self._life: Optional[Life] = None

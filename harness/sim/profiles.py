@@ -21,8 +21,11 @@ KILL_LEADER = "kill-leader"
 KILL_SOME = "kill-some"  # a random set of nodes, up to all of them, each restarts on its own
 POWER_SOME = "power-some"  # as KILL_SOME, and what was not fsynced is lost
 PAUSE_LEADER = "pause-leader"
+FREEZE = "freeze"  # several nodes stop and go on together, so that their timers fire together
 SLOW = "slow"  # some directions get a delay with jitter
 LOSSY = "lossy"  # some directions lose packets
+TRIP = "trip"  # whoever sends the next message of a rare kind dies over it, and is back at once
+TOPPLE = "topple"  # each of the next new leaders is cut off early, and the one before comes back
 
 MISHAPS = (
     ISOLATE_LEADER,
@@ -33,8 +36,11 @@ MISHAPS = (
     KILL_SOME,
     POWER_SOME,
     PAUSE_LEADER,
+    FREEZE,
     SLOW,
     LOSSY,
+    TRIP,
+    TOPPLE,
 )
 
 
@@ -63,6 +69,8 @@ ROUGH = Weather(
     tail_hi_ns=300 * MS,
 )
 WIDE = Weather(latency_lo_ns=MS, latency_hi_ns=40 * MS, loss_ppm=2_000, duplicate_ppm=2_000)
+LEAKY = Weather(latency_lo_ns=MS // 2, latency_hi_ns=10 * MS, loss_ppm=50_000)
+LAZY = Weather(latency_lo_ns=MS, latency_hi_ns=60 * MS, tail_ppm=100_000, tail_hi_ns=200 * MS)
 
 PROFILES: List[Profile] = [
     Profile(
@@ -82,7 +90,7 @@ PROFILES: List[Profile] = [
     ),
     Profile(
         "restart-storm",
-        {KILL_SOME: 6, POWER_SOME: 4, KILL_LEADER: 3, ISOLATE_LEADER: 1},
+        {KILL_SOME: 6, POWER_SOME: 4, TRIP: 4, KILL_LEADER: 3, FREEZE: 1, ISOLATE_LEADER: 1},
         gap=(5, 100),
         lasts=(1, 40),
         fsync_ns=(MS // 10, 10 * MS),
@@ -101,6 +109,21 @@ PROFILES: List[Profile] = [
         gap=(50, 300),
         lasts=(100, 400),
         weathers=(ROUGH,),
+    ),
+    Profile(
+        "split-vote",
+        {TRIP: 8, FREEZE: 4, KILL_LEADER: 2},
+        gap=(5, 80),
+        lasts=(1, 10),
+        fsync_ns=(MS // 10, 2 * MS),
+        weathers=(LAZY, WIDE),
+    ),
+    Profile(
+        "figure-8",
+        {TOPPLE: 8, KILL_LEADER: 1, LOSSY: 1},
+        gap=(5, 60),
+        lasts=(20, 300),
+        weathers=(LEAKY, WIDE),
     ),
     Profile(
         "everything",

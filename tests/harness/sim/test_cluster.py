@@ -296,3 +296,30 @@ def test_a_violation_can_stop_the_run(toy: Toy, toy_client: OpenClient) -> None:
     with pytest.raises(OracleAlarm, match="state machine safety is broken at index 100: n1"):
         cluster.run(main())
     assert cluster.env.now() < 10**9
+
+
+@pytest.mark.parametrize("promised", [True, False])
+def test_two_leaders_of_a_term_are_a_violation_where_the_system_promises_one(
+    toy: Toy, promised: bool
+) -> None:
+    cluster = toy()
+    if promised:
+        cluster.system.capabilities |= {"election-safety"}
+        cluster = SimCluster(cluster.spec, cluster.system)
+
+    async def main() -> None:
+        await cluster.setup()
+        for name, role, term in (
+            ("n1", "leader", 3),
+            ("n1", "leader", 3),
+            ("n2", "follower", 3),
+            ("n2", "leader", 4),
+            ("n3", "leader", 4),
+        ):
+            toy_node: Any = machine_of(cluster, name).node
+            toy_node.host.report({"role": role, "term": term})
+
+    cluster.run(main())
+    texts = [v["text"] for v in cluster.violations]
+    lines = ["election safety is broken: n2 and n3 both lead term 4"]
+    assert texts == (lines if promised else [])

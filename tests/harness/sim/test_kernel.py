@@ -79,3 +79,13 @@ def test_standing_time_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel.at(7, again)
     with pytest.raises(InternalError, match="100 events at 7 ns"):
         kernel.run()
+
+
+def test_discard_cancels_what_it_is_told_to() -> None:
+    kernel = Kernel()
+    seen: list[int] = []
+    for number in range(6):
+        kernel.at(number, seen.append, number)
+    assert kernel.discard(lambda _, number: number % 2 == 0) == 3
+    kernel.run()
+    assert seen == [1, 3, 5]
