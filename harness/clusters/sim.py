@@ -118,6 +118,7 @@ class SimCluster:
     `weather` is how links between nodes behave without faults, `client_weather` those of clients
     (no duplicates: they are streams). `torn_tail`: a power failure keeps a random prefix of the
     bytes that were not fsynced. `stop_on_violation`: `run` raises OracleAlarm at the first one.
+    `frozen_messages` makes it a panic when a node changes a message that it has sent (slower).
     `logs=False` writes no log files, for explorers that make thousands of runs.
     """
 
@@ -135,6 +136,7 @@ class SimCluster:
         fsync_ns: tuple[int, int] = (FSYNC_LO_NS, FSYNC_HI_NS),
         torn_tail: bool = False,
         stop_on_violation: bool = False,
+        frozen_messages: bool = False,
         logs: bool = True,
     ) -> None:
         if "sim" not in system.capabilities:
@@ -161,6 +163,7 @@ class SimCluster:
         self.observe: Callable[[str, dict[str, Any]], None] | None = None
         """Where `mark` and `node` events go as they happen: (kind of line, fields)."""
         self._fsync_ns = fsync_ns
+        self._frozen_messages = frozen_messages
         self._logs = logs
         for host in spec.client_hosts:
             self.network.add_host(host, None)
@@ -263,11 +266,20 @@ class SimCluster:
             observer=self,
             seed=spec.seed,
         )
+        machine.frozen_messages = self._frozen_messages
         self.network.add_host(name, machine.stream)
         for other in self.handles.values():
             there = other.machine
-            machine.links[there.name] = (self.network.link(name, there.name), there.datagram)
-            there.links[name] = (self.network.link(there.name, name), machine.datagram)
+            machine.links[there.name] = (
+                self.network.link(name, there.name),
+                there.datagram,
+                there.frozen_datagram,
+            )
+            there.links[name] = (
+                self.network.link(there.name, name),
+                machine.datagram,
+                machine.frozen_datagram,
+            )
         handle = SimNodeHandle(self, machine, self._log_of(name))
         self.handles[name] = handle
         return handle

@@ -34,6 +34,8 @@ SIZES = (3, 3, 5)
 """Cluster sizes to draw from: most bugs need three nodes, some need five."""
 CLIENTS = (2, 6)
 KEYS = (1, 3)
+FROZEN_ONE_IN = 16
+"""In one of so many runs, messages are checked to stay as they were sent."""
 READ_WRITE_CAS = (45, 35, 20)
 """Weights of the operations while mishaps happen; afterwards clients only read."""
 
@@ -92,6 +94,7 @@ class _Run:
             fsync_ns=self.profile.fsync_ns,
             torn_tail=rng.chance(1, 4),
             stop_on_violation=True,
+            frozen_messages=rng.chance(1, FROZEN_ONE_IN),
             logs=False,
         )
         self.env: Env = self.cluster.env

@@ -88,7 +88,11 @@ class Life:
             machine = self._machine
             if machine.spy is not None:
                 machine.spy(machine, msg)
-            link[0].datagram(link[1], (machine.name, msg), msg)
+            if machine.frozen_messages:
+                packet = (machine.name, msg, repr(msg))
+                link[0].datagram(link[2], packet, msg)
+            else:
+                link[0].datagram(link[1], (machine.name, msg), msg)
 
     def reply(self, conn: int, msg: Any) -> None:
         end = self._conns.get(conn)
@@ -185,8 +189,12 @@ class Machine:
         self.incarnation = 0
         self.late: List[str] = []
         """Timers that came due while the machine was paused."""
-        self.links: Dict[str, Tuple[Link, Callable[[Any], object]]] = {}
-        """Other node -> (link to it, its `datagram`)."""
+        self.links: Dict[str, Tuple[Link, Callable[[Any], object], Callable[[Any], object]]] = {}
+        """Other node -> (link to it, its `datagram`, its `frozen_datagram`)."""
+        self.frozen_messages = False
+        """Check that no message changes between its sending and its arrival: objects are passed,
+        so a node that goes on writing into one would reach into another node.
+        """
         self.spy: Optional[Callable[[Machine, Any], None]] = None
         """Told of every message that the node sends, before it is on its way."""
         self._observer = observer
@@ -260,6 +268,14 @@ class Machine:
                 self._crashed(error)
         else:
             self.event(self.node.receive, *packet)
+
+    def frozen_datagram(self, packet: Tuple[str, Any, str]) -> None:
+        """As `datagram`, for a message whose text was taken when it was sent."""
+        src, msg, text = packet
+        if repr(msg) != text:
+            self.panic(f"{src} changed a message after sending it: {text} became {msg!r}")
+            return
+        self.datagram((src, msg))
 
     def stream(self, conn: SimConn, piece: Tuple[str, Any]) -> None:
         """A piece of a client's connection arrives."""

@@ -237,7 +237,7 @@ class Mishaps:
 
     def lose_in_flight(self, machine: Machine) -> None:
         """What the machine has sent to other nodes and has not arrived never will."""
-        arrivals = [other.datagram for other in self.machines]
+        arrivals = [f for m in self.machines for f in (m.datagram, m.frozen_datagram)]
         self.cluster.kernel.discard(
             lambda callback, argument: callback in arrivals and argument[0] == machine.name
         )

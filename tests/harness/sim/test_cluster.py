@@ -323,3 +323,22 @@ def test_two_leaders_of_a_term_are_a_violation_where_the_system_promises_one(
     texts = [v["text"] for v in cluster.violations]
     lines = ["election safety is broken: n2 and n3 both lead term 4"]
     assert texts == (lines if promised else [])
+
+
+@pytest.mark.parametrize("changes", [True, False])
+def test_a_message_that_changes_after_it_was_sent_is_a_panic(toy: Toy, changes: bool) -> None:
+    cluster = toy(frozen_messages=True)
+
+    async def main() -> None:
+        await cluster.setup()
+        sender: Any = machine_of(cluster, "n1").node
+        message: list[Any] = ["beat", 1]
+        sender.host.send("n2", message)
+        if changes:
+            message[1] = 2
+        await cluster.env.sleep(50 * MS)
+
+    cluster.run(main())
+    texts = [v["text"] for v in cluster.violations]
+    changed = "n2 panicked: n1 changed a message after sending it: ['beat', 1] became ['beat', 2]"
+    assert texts == ([changed] if changes else [])
