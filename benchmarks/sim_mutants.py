@@ -1,0 +1,162 @@
+"""How soon the explorer finds each mutant on `sim` from random seeds, and that it is silent on the
+correct core.
+
+    python benchmarks/sim_mutants.py                       five mutants, 5 starts each, then clean
+    python benchmarks/sim_mutants.py --mutants R13 --starts 9
+    python benchmarks/sim_mutants.py --mutants "" --clean 2000
+
+A start is a range of seeds of its own; every run draws size, clients, options and profile from its
+seed, and nothing is tuned to the mutant that is hunted. Figures are CPU seconds of this process.
+Exit 1 where a mutant needs more than the budget in any start, or the correct core raises an alarm;
+each finding prints the seed that shows it again (`--seed`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib.util
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from dissensus.harness.randomness import Rng
+from dissensus.harness.registry import system_class
+from dissensus.harness.sim.explore import Draw, Judge, Limits, Outcome, run_seed
+from dissensus.harness.system import System
+
+MUTANTS = ("R13", "R02", "R01", "R07", "R12")
+BUDGET_CPU_S = 60.0
+START_STEP = 1_000_000
+"""Seeds between two starts: more than any start gets through."""
+ELECTION_NS = 100_000_000
+"""A third of the default, so that three seconds see three times as many elections."""
+COLLECT_EVERY = 20
+"""Runs between garbage collections: collecting on the way costs 15 %."""
+
+
+def load_judge() -> Judge:
+    """The register check of the explorer's tests."""
+    path = Path(__file__).parents[1] / "tests" / "harness" / "sim" / "test_explore.py"
+    spec = importlib.util.spec_from_file_location("explorer_judge", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: Judge = module.judge
+    return found
+
+
+def draw_of(system: str, mutant: str) -> Draw:
+    """Systems with this mutant; batches are of one entry in half of the runs."""
+    made = system_class(system)
+
+    def draw(rng: Rng, nodes: int) -> System:
+        options: dict[str, Any] = {
+            "election_ms": ELECTION_NS // 1_000_000,
+            "heartbeat_ms": ELECTION_NS // 6_000_000,
+            "max_entries": rng.choice((1, 1, 4, 512)),
+        }
+        if mutant:
+            options["mutant"] = mutant
+        found: System = made(**options)
+        return found
+
+    return draw
+
+
+class Hunter:
+    """Runs seeds and keeps the books."""
+
+    def __init__(self, system: str, judge: Judge) -> None:
+        self.system = system
+        self.judge = judge
+        self.limits = Limits(election_ns=ELECTION_NS)
+        self.draws: dict[str, Draw] = {}
+
+    def run(self, mutant: str, seed: int) -> Outcome:
+        """One seed."""
+        draw = self.draws.get(mutant)
+        if draw is None:
+            draw = self.draws[mutant] = draw_of(self.system, mutant)
+        outcome = run_seed(seed, draw, self.judge, limits=self.limits)
+        if seed % COLLECT_EVERY == 0:
+            gc.collect()
+        return outcome
+
+    def hunt(self, mutant: str, first: int, budget_cpu_s: float) -> float | None:
+        """CPU seconds until the mutant is found from seed `first` on; None over the budget."""
+        begin = time.process_time()
+        seed = first
+        while True:
+            outcome = self.run(mutant, seed)
+            took = time.process_time() - begin
+            if outcome.kind:
+                print(
+                    f"  {mutant} found in {took:.2f} CPU-s, {seed - first + 1} runs: seed {seed}, "
+                    f"{outcome.profile}, n={outcome.nodes}, {outcome.text}",
+                    flush=True,
+                )
+                return took
+            if took > budget_cpu_s:
+                print(
+                    f"  {mutant} not found in {took:.0f} CPU-s, {seed - first + 1} runs "
+                    f"from seed {first} on"
+                )
+                return None
+            seed += 1
+
+    def clean(self, runs: int, first: int) -> int:
+        """Alarms on the correct core."""
+        alarms = ok = events = stuck = 0
+        begin = time.process_time()
+        for seed in range(first, first + runs):
+            outcome = self.run("", seed)
+            ok += outcome.ok
+            events += outcome.events
+            stuck += not outcome.recovered
+            if outcome.kind:
+                alarms += 1
+                print(f"  ALARM seed {seed}, {outcome.profile}, {outcome.kind}: {outcome.text}")
+        took = time.process_time() - begin
+        virtual_s = runs * self.limits.time_ns / 1e9
+        print(
+            f"figure: correct core: {alarms} alarms in {runs} seeds of "
+            f"{self.limits.time_ns / 1e9:g} virtual s ({took:.0f} CPU-s, {virtual_s / took:.0f} "
+            f"virtual s per CPU-s, {events / took:,.0f} events/s, {ok / runs:.0f} ok operations a "
+            f"run, {stuck} runs without a read after the mishaps)"
+        )
+        return alarms
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
+    parser.add_argument("--mutants", default=",".join(MUTANTS), help="comma-separated; '' for none")
+    parser.add_argument("--starts", type=int, default=5)
+    parser.add_argument("--budget", type=float, default=BUDGET_CPU_S, help="CPU seconds per start")
+    parser.add_argument("--clean", type=int, default=2000, help="seeds on the correct core")
+    parser.add_argument("--seed", type=int, default=0, help="first seed")
+    parser.add_argument("--system", default="raft")
+    args = parser.parse_args()
+    gc.disable()
+    hunter = Hunter(args.system, load_judge())
+    failed = False
+    for mutant in filter(None, args.mutants.split(",")):
+        times = [
+            hunter.hunt(mutant, args.seed + start * START_STEP, args.budget)
+            for start in range(args.starts)
+        ]
+        found = [t for t in times if t is not None]
+        failed |= len(found) < len(times)
+        median = f"median {statistics.median(found):.1f}, worst {max(found):.1f}" if found else ""
+        print(f"figure: {mutant}: {len(found)} of {len(times)} starts, CPU-s {median}", flush=True)
+    if args.clean:
+        failed |= hunter.clean(args.clean, args.seed) > 0
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
