@@ -193,7 +193,8 @@ class ClientCore:
             self._mine = 0
             if self._maybe:
                 return Done("info", error)  # in a new session a retry could be a second time
-            return self._elsewhere(self._target)
+            self._attempts += 1
+            return self._failed() if self._attempts >= ATTEMPTS_MAX else self._attempt()
         if error in (NOT_LEADER, BUSY):
             return self._elsewhere(reply.leader)
         if error not in DEFINITE:
