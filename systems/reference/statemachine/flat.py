@@ -20,7 +20,7 @@ def pack(values: Iterable[Scalar]) -> bytes:
         if kind is str:
             lines.append(b"s" + value.encode("unicode_escape"))  # type: ignore[union-attr]
         elif kind is int:
-            lines.append(b"i%d" % value)  # type: ignore[str-bytes-safe]
+            lines.append(b"i%d" % value)  # type: ignore[str-format]
         elif kind is bool:
             lines.append(b"b1" if value else b"b0")
         elif value is None:
