@@ -106,6 +106,12 @@ class Node(Protocol):
         """ "up", "paused" or "down": what the operating system says, for probes."""
         ...
 
+    def exit_code(self) -> int | None:
+        """How its last process ended: the exit code, the negative number of a signal; None while
+        one runs, before the first, and where nobody knows.
+        """
+        ...
+
     async def info(self) -> NodeInfo | None:
         """What the system's status says, None when it does not answer."""
         ...

@@ -1,10 +1,12 @@
 """The lines of `events.jsonl`: how a run is written down while it happens, and read again.
 
 Line 1 is `{"ev":"run","schema":1,...}`, the last one of a run that came to its end is
-`{"ev":"end",...}`. Each line is one JSON object with `ev`: run, phase, op, fault-begin,
-fault-measured, fault-end, node, spec, mark, end. Readers skip kinds that they do not know. There is
-one writer; its bytes are in the hands of the operating system at most half a second after an event,
-so that a harness killed by SIGKILL loses less than a second and at most the end of one line.
+`{"ev":"end","t","outcome","error","left"}`: outcome is "complete", "interrupted" or "failed", error
+says in words why it failed (null otherwise), left lists what teardown could not remove. Each line
+is one JSON object with `ev`: run, phase, op, fault-begin, fault-measured, fault-end, node, spec,
+mark, end. Readers skip kinds that they do not know. There is one writer; its bytes are in the hands
+of the operating system at most half a second after an event, so that a harness killed by SIGKILL
+loses less than a second and at most the end of one line.
 """
 
 from __future__ import annotations
@@ -112,13 +114,13 @@ class EventWriter:
 
     def flush(self) -> None:
         """Hand everything to the operating system. The runner's tick calls it, so that the last
-        events before a silence are not held.
+        events before a silence are not held. After an OSError the rest may be flushed again: no
+        byte is written twice.
         """
-        view = memoryview(self._buffer)
-        while view:
-            view = view[self._file.write(view) :]
-        view.release()
-        self._buffer.clear()
+        while self._buffer:
+            with memoryview(self._buffer) as view:
+                written = self._file.write(view)
+            del self._buffer[:written]
         self._flushed = time.monotonic()
 
     def close(self) -> None:

@@ -39,7 +39,7 @@ class Plan(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     """The system's own options (`mutant`: "R13")."""
     nodes: int = 3
     time_ns: int = 30 * UNITS_NS["s"]
-    """Length of the chaos phase."""
+    """Length of the chaos phase; with a scenario the most that it may take."""
     rate_hz: float = 100.0
     """Operations a second over all processes; 0 is as fast as they come back."""
     concurrency: int = 6
@@ -48,6 +48,8 @@ class Plan(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     """Names of nemeses or of families of them."""
     on: str = "local"
     workload: str = "cas-register"
+    scenario: str = ""
+    """A scripted scenario in place of the workload's chaos: its name, or `path.py:function`."""
     seed: int = 0
     keep: bool = False
     """Leave nodes up and data in place after the run."""
@@ -60,6 +62,8 @@ class Plan(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
         if self.faults:
             words += ["--faults", ",".join(self.faults)]
         words += ["--on", self.on, "--workload", self.workload, "--seed", str(self.seed)]
+        if self.scenario:
+            words += ["--scenario", self.scenario]
         for name, value in self.options.items():
             if name == "mutant":
                 words += ["--mutant", str(value)]

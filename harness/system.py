@@ -9,7 +9,7 @@ flag, not a base class.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -153,6 +153,10 @@ class System(Protocol):
     async def admin(self, env: Env, spec: NodeSpec, command: str, args: Mapping[str, Any]) -> Any:
         """An operator's command to the node, asked directly."""
         raise UserError(f"system {self.name!r} takes no operator's command, {command!r} included")
+
+    def scenarios(self) -> Mapping[str, Callable[[Any], Coroutine[Any, Any, None]]]:
+        """Scripted scenarios that this system brings, by name (`dissensus run --scenario NAME`)."""
+        return {}
 
     @abstractmethod
     def client(self, workload: str) -> Client:

@@ -79,6 +79,9 @@ class SimNodeHandle:
     async def state(self) -> str:
         return self.machine.state
 
+    def exit_code(self) -> int | None:
+        return None
+
     async def info(self) -> NodeInfo | None:
         if self.machine.state in (DOWN, PAUSED):
             return None

@@ -130,6 +130,7 @@ def test_the_command_runs_the_same_plan_again() -> None:
         faults=("kill", "pause"),
         seed=9,
         options={"mutant": "R13", "lease": True},
+        scenario="stale-read",
     )
     words = shlex.split(plan.command())
     assert words[:3] == ["dissensus", "run", "./my db.py:Db"]
@@ -140,3 +141,4 @@ def test_the_command_runs_the_same_plan_again() -> None:
     assert given_["--faults"] == "kill,pause"
     assert given_["--mutant"] == "R13"
     assert given_["--option"] == "lease=true"
+    assert given_["--scenario"] == "stale-read"

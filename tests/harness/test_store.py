@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -37,7 +38,7 @@ def write_run(folder: Path, **watch: Any) -> None:
     writer.write({"ev": "fault-end", "t": 21, "id": 5, "healed": True})
     writer.write({"ev": "mark", "t": 22, "name": "snapshot"})
     writer.write({"ev": "something-new", "t": 23})
-    writer.write({"ev": "end", "t": 30})
+    writer.write({"ev": "end", "t": 30, "outcome": "complete", "error": None, "left": []})
     writer.close()
 
 
@@ -202,3 +203,32 @@ def test_verdicts_read_back(tmp_path: Path) -> None:
     found = store.read_verdicts(tmp_path)
     assert found.exit_code == 1
     assert found.verdicts == [verdict]
+
+
+class FullDisk:
+    """A file that takes a few bytes a call, then none, then all again."""
+
+    def __init__(self) -> None:
+        self.content = b""
+        self.room = 10
+
+    def write(self, view: memoryview) -> int:
+        if self.room == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = bytes(view[: min(7, self.room)])
+        self.room -= len(taken)
+        self.content += taken
+        return len(taken)
+
+
+def test_after_a_full_disk_no_byte_is_written_twice(tmp_path: Path) -> None:
+    writer = events.EventWriter(tmp_path / "events.jsonl", {})
+    disk: Any = FullDisk()
+    writer._file.close()
+    writer._file = disk
+    writer.write({"ev": "phase", "t": 0, "name": "set-up"})
+    with pytest.raises(OSError, match="No space left"):
+        writer.flush()
+    disk.room = 1000
+    writer.flush()
+    assert disk.content == b'{"ev":"phase","t":0,"name":"set-up"}\n'
