@@ -1,0 +1,139 @@
+"""What the drawn part of a report knows: the history's columns, faults, nodes, anomalies.
+
+The block is bounded: of a very long history it holds a stretch around the first anomaly, of a long
+value the beginning and the end, and the page says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dissensus.harness.checker import RunView
+from dissensus.harness.history import History
+from dissensus.harness.progress import targets_text
+from dissensus.harness.store import VerdictFile
+from dissensus.reports import columns
+from dissensus.reports.figures import Figures
+from dissensus.reports.words import value_text
+
+ROWS_MAX = 1_500_000
+"""About 10 MB of report, which browsers still open; the whole history stays in events.jsonl."""
+TEXT_CHARS_MAX = 400
+"""Of a value in the block; a tooltip shows no more."""
+ANOMALIES_MAX = 50
+"""Certificates drawn; a broken system may give thousands, and the first ones say it all."""
+MARKS_MAX = 2000
+"""Marks drawn: above it the timeline would be a solid wall of them."""
+
+
+def data_block(run: RunView, verdicts: VerdictFile, figures: Figures) -> str:
+    """The data block of a run's report (see `columns`)."""
+    history = run.history
+    rows = shown_rows(history, verdicts)
+    cut = slice(rows.start, rows.stop)
+    ends = [t if t >= 0 else -1 for t in history.t_ret[cut]]
+    took = [-1 if end < 0 else end - t for end, t in zip(ends, history.t_inv[cut], strict=True)]
+    spans = [
+        -1 if ret < 0 else ret - inv
+        for ret, inv in zip(history.ret[cut], history.inv[cut], strict=True)
+    ]
+    return columns.encode(
+        {
+            "t": (history.t_inv[cut], True),
+            "took": (took, False),
+            "inv": (history.inv[cut], True),
+            "span": (spans, False),
+            "process": (history.process[cut], False),
+            "f": (history.f[cut], False),
+            "key": (history.key[cut], False),
+            "arg": (history.arg[cut], False),
+            "result": (history.result[cut], False),
+            "outcome": (history.outcome[cut], False),
+            "node": (history.node[cut], False),
+            "error": (history.error[cut], False),
+        },
+        {
+            "fs": texts(history.fs.values),
+            "keys": texts(history.keys.values),
+            "values": texts(history.values.values),
+            "names": texts(history.names.values),
+        },
+        {
+            "first": rows.start,
+            "of": len(history),
+            "last": figures.last_ns,
+            "gap": figures.gap_ns,
+            "nodes": [str(name) for name in run.header.get("nodes", [])],
+            "concurrency": concurrency(run),
+            "phases": run.phases,
+            "faults": faults(run),
+            "segments": [
+                [s.node, s.begin_ns, s.end_ns, s.state, s.role, s.term] for s in figures.segments
+            ],
+            "marks": [
+                [mark.get("t", 0), str(mark.get("name", "")), value_text(mark, TEXT_CHARS_MAX)]
+                for mark in run.marks[:MARKS_MAX]
+            ],
+            "anomalies": anomalies(history, verdicts),
+        },
+    )
+
+
+def shown_rows(history: History, verdicts: VerdictFile) -> range:
+    """The rows that the block holds: all, or a stretch around the first anomaly."""
+    if len(history) <= ROWS_MAX:
+        return range(len(history))
+    named = [row for v in verdicts.verdicts for c in v.certificates for row in c.ops]
+    middle = named[0] if named else ROWS_MAX // 2
+    begin = max(0, min(middle - ROWS_MAX // 2, len(history) - ROWS_MAX))
+    return range(begin, begin + ROWS_MAX)
+
+
+def texts(values: Sequence[Any]) -> list[str]:
+    """Interned values as people read them; nothing is empty."""
+    return ["" if value is None else value_text(value, TEXT_CHARS_MAX) for value in values]
+
+
+def concurrency(run: RunView) -> int:
+    """Number of threads that processes are run by; 0 where unknown."""
+    found = run.header.get("concurrency", 0)
+    return found if isinstance(found, int) else 0
+
+
+def faults(run: RunView) -> list[dict[str, Any]]:
+    """Fault intervals, as they are drawn."""
+    return [
+        {
+            "id": fault.id,
+            "kind": fault.kind,
+            "family": fault.kind,
+            "targets": targets_text(fault.targets),
+            "begin": fault.begin_ns,
+            "measured": fault.measured_ns,
+            "end": fault.end_ns,
+            "effective": fault.effective,
+            "healed": fault.healed,
+        }
+        for fault in run.faults
+    ]
+
+
+def anomalies(history: History, verdicts: VerdictFile) -> list[dict[str, Any]]:
+    """Certificates that name operations or a moment, worst first as the verdicts are."""
+    found = [
+        {
+            "checker": verdict.checker,
+            "summary": certificate.summary,
+            "ops": certificate.ops,
+            "blocked": certificate.blocked,
+            "hints": {
+                str(row): value_text(history.extra[row], TEXT_CHARS_MAX)
+                for row in certificate.ops
+                if row in history.extra
+            },
+        }
+        for verdict in verdicts.verdicts
+        for certificate in verdict.certificates
+    ]
+    return found[:ANOMALIES_MAX]

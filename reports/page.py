@@ -1,0 +1,282 @@
+"""The words of a report, in the order in which they are read: what the template fills in.
+
+Chips: where a certificate's text says "(2)" it means the second of its operations; the page makes a
+numbered link of it. Texts are escaped here before a link is put in, and by the template otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from markupsafe import Markup, escape
+
+from dissensus import __version__
+from dissensus.harness.checker import FaultInterval, RunView
+from dissensus.harness.progress import targets_text
+from dissensus.harness.store import REPORT, VerdictFile
+from dissensus.harness.verdict import Certificate, Validity, Verdict
+from dissensus.reports.figures import Figures, in_effect_ns
+from dissensus.reports.words import again, count_text, facts_text, ms_text, subject, value_text
+
+CARDS_MAX = 20
+"""Anomalies told at full length; the rest is counted."""
+FILES_MAX = 200
+"""Files of the run that are listed."""
+FAMILIES = ("kill", "pause", "partition", "slow", "lose-unsynced")
+"""What can be tried on the bundled system: the page says which of them were not."""
+SIGNS = {"VALID": "✓", "INVALID": "✗", "UNKNOWN": "?"}
+
+
+class Tile(msgspec.Struct, kw_only=True, frozen=True):
+    """One figure of the banner."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+class Card(msgspec.Struct, kw_only=True, frozen=True):
+    """One anomaly, told."""
+
+    number: int
+    checker: str
+    summary: Markup
+    story: list[Markup]
+    checked: str
+    faults: list[str]
+    drawing: Markup
+
+
+class FaultRow(msgspec.Struct, kw_only=True, frozen=True):
+    """One line of the faults table."""
+
+    id: int
+    kind: str
+    targets: str
+    begin_ns: int
+    lasted: str
+    asked: str
+    measured: str
+    effect: str
+    undone: str
+
+
+class Page(msgspec.Struct, kw_only=True, frozen=True):
+    """Everything that the template says."""
+
+    title: str
+    word: str
+    sign: str
+    lead: str
+    subject: str
+    tiles: list[Tile]
+    cards: list[Card]
+    left: int
+    """Anomalies without a card."""
+    unknown: list[Verdict]
+    tried: list[str]
+    not_tried: str
+    again: str
+    commands: list[tuple[str, str]]
+    verdicts: list[tuple[Verdict, str]]
+    figures: Figures
+    faults: list[FaultRow]
+    provenance: list[tuple[str, str]]
+    files: list[tuple[str, str]]
+    version: str
+    rows: int
+
+
+def page_of(run: RunView, verdicts: VerdictFile, figures: Figures) -> Page:
+    """The words of a run's report."""
+    certificates = [(v, c) for v in verdicts.verdicts for c in v.certificates]
+    cards = [
+        card_of(run, figures, number, verdict, certificate)
+        for number, (verdict, certificate) in enumerate(certificates[:CARDS_MAX], 1)
+    ]
+    tried = {count.family for count in figures.faults}
+    return Page(
+        title=f"{verdicts.validity}: {subject(run)}",
+        word=verdicts.validity,
+        sign=SIGNS.get(verdicts.validity, "?"),
+        lead=lead(run, verdicts),
+        subject=subject(run),
+        tiles=list(tiles(figures)),
+        cards=cards,
+        left=len(certificates) - len(cards),
+        unknown=[v for v in verdicts.verdicts if v.validity is Validity.UNKNOWN],
+        tried=list(what_was_tried(verdicts, figures)),
+        not_tried=", ".join(name for name in FAMILIES if name not in tried),
+        again=again(run),
+        commands=list(commands(run)),
+        verdicts=[(v, facts_text(v.facts)) for v in verdicts.verdicts],
+        figures=figures,
+        faults=[fault_row(fault, figures.last_ns) for fault in run.faults],
+        provenance=list(flat(provenance(run))),
+        files=files(run.directory),
+        version=__version__,
+        rows=len(run.history),
+    )
+
+
+def lead(run: RunView, verdicts: VerdictFile) -> str:
+    """The sentence beside the verdict's word."""
+    if verdicts.validity == "INVALID":
+        broken = [v.checker for v in verdicts.verdicts if v.validity is Validity.INVALID]
+        text = f"The system broke what it promises: {', '.join(broken)}."
+    elif verdicts.validity == "VALID":
+        text = "Everything that was asked for was checked and holds."
+    else:
+        reasons = [v.reason for v in verdicts.verdicts if v.validity is Validity.UNKNOWN]
+        text = "No verdict: " + ("; ".join(r for r in reasons if r) or "nothing was checked") + "."
+    if not run.complete:
+        text += " The run is incomplete: the harness ended before it did, so this is of the prefix."
+    return text
+
+
+def tiles(figures: Figures) -> Iterator[Tile]:
+    """The banner's figures."""
+    total = figures.ok + figures.info + figures.fail
+    yield Tile(
+        name="operations",
+        value=count_text(total),
+        note=f"{count_text(figures.ok)} ok · {count_text(figures.info)} info · "
+        f"{count_text(figures.fail)} fail",
+    )
+    yield Tile(
+        name="latency p50",
+        value=ms_text(figures.latency.p50_ns),
+        note=f"p95 {ms_text(figures.latency.p95_ns)} · p99 {ms_text(figures.latency.p99_ns)}",
+    )
+    effective = sum(count.effective for count in figures.faults)
+    asked = sum(count.asked for count in figures.faults)
+    yield Tile(
+        name="faults in effect",
+        value=f"{effective} of {asked}" if asked else "none asked",
+        note=" · ".join(f"{count.family} {count.effective}" for count in figures.faults),
+    )
+    begin, end = figures.gap_ns
+    yield Tile(
+        name="longest time without a success",
+        value=ms_text(end - begin),
+        note=f"{figures.rate_hz:.0f} successes a second on average",
+    )
+
+
+def card_of(
+    run: RunView, figures: Figures, number: int, verdict: Verdict, certificate: Certificate
+) -> Card:
+    """An anomaly in words."""
+    checked = "checked again by an independent verifier"
+    if certificate.reverified is None:
+        checked = "not re-verified: the verifier ran out of its budget"
+    elif not certificate.reverified:
+        checked = "the independent verifier does NOT agree"
+    return Card(
+        number=number,
+        checker=verdict.checker,
+        summary=chips(certificate.summary, certificate.ops),
+        story=[chips(sentence, certificate.ops) for sentence in certificate.story],
+        checked=checked,
+        faults=list(active_faults(run, figures, certificate.ops)),
+        drawing=Markup(""),
+    )
+
+
+def chips(text: str, rows: list[int]) -> Markup:
+    """A text with its (1), (2) ... turned into links to these operations."""
+
+    def chip(match: re.Match[str]) -> str:
+        number = int(match[1])
+        if not 1 <= number <= len(rows):
+            return match[0]
+        return f'<a class="chip" href="#op-{rows[number - 1]}">{number}</a>'
+
+    return Markup(re.sub(r"\((\d{1,6})\)", chip, str(escape(text))))
+
+
+def active_faults(run: RunView, figures: Figures, rows: list[int]) -> Iterator[str]:
+    """Faults that were in effect while any of these operations was open."""
+    history = run.history
+    for fault in run.faults:
+        begin, end = in_effect_ns(fault, figures.last_ns)
+        for row in rows:
+            closed = history.t_ret[row] if history.t_ret[row] >= 0 else figures.last_ns
+            if history.t_inv[row] <= end and closed >= begin and fault.effective:
+                yield f"{fault.kind} {targets_text(fault.targets)}"
+                break
+
+
+def what_was_tried(verdicts: VerdictFile, figures: Figures) -> Iterator[str]:
+    """For a run that holds: under what."""
+    for count in figures.faults:
+        yield (
+            f"{count.family}: {count.effective} of {count.asked} in effect, "
+            f"{count_text(count.ops)} operations invoked meanwhile, {count.healed} healed"
+        )
+    yield f"{figures.leader_changes} leader changes"
+    for verdict in verdicts.verdicts:
+        if verdict.validity is Validity.VALID and verdict.reason:
+            yield f"{verdict.checker}: {verdict.reason}"
+
+
+def fault_row(fault: FaultInterval, last: int) -> FaultRow:
+    """One line of the faults table."""
+    end = fault.end_ns if fault.end_ns >= 0 else last
+    effect = "in effect" if fault.effective else "no effect"
+    if fault.measured_ns < 0:
+        effect = "not measured"
+    undone = "healed, verified" if fault.healed else "undone, not verified"
+    if fault.end_ns < 0:
+        undone = "still open at the end"
+    return FaultRow(
+        id=fault.id,
+        kind=fault.kind,
+        targets=targets_text(fault.targets),
+        begin_ns=fault.begin_ns,
+        lasted=ms_text(end - fault.begin_ns),
+        asked=facts_text(fault.asked),
+        measured=facts_text(fault.measured),
+        effect=effect,
+        undone=undone,
+    )
+
+
+def commands(run: RunView) -> Iterator[tuple[str, str]]:
+    """What else can be done with this run."""
+    if run.directory is None:
+        return
+    place = run.directory
+    yield "judge the stored run again", f"dissensus check {place}"
+    yield "undo what a killed harness left behind", f"dissensus heal {place}"
+
+
+def provenance(run: RunView) -> dict[str, Any]:
+    """Where the run came from: its header, and what run.json says of the machine."""
+    header = {k: v for k, v in run.header.items() if k not in ("ev", "plan")}
+    return {"report by": f"dissensus {__version__}", **header, **run.provenance}
+
+
+def flat(things: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested names as dotted ones, each with its value as text."""
+    for name, value in things.items():
+        if isinstance(value, dict) and value:
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value_text(value)
+
+
+def files(directory: Path | None) -> list[tuple[str, str]]:
+    """(path below the run's folder, size) of its files."""
+    if directory is None:
+        return []
+    found = [
+        (path.relative_to(directory).as_posix(), f"{path.stat().st_size:,} B")
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and not path.name.startswith(".") and path.name != REPORT
+    ]
+    return found[:FILES_MAX]
