@@ -30,6 +30,8 @@ class FaultInterval(msgspec.Struct, kw_only=True):
 
     id: int
     kind: str
+    family: str = ""
+    """The family that `kind` belongs to ("partition" of "partition-ring")."""
     targets: dict[str, Any]
     begin_ns: int
     measured_ns: int = -1

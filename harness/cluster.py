@@ -102,6 +102,12 @@ class Node(Protocol):
         """With the process dead: cut every file to what was fsynced. Returns {file: bytes lost}."""
         ...
 
+    async def unsynced(self) -> dict[str, int]:
+        """With the process dead: {file: bytes that differ from what was fsynced}, for the files
+        that differ (0 for one whose name alone does). Empty after `lose_unsynced`.
+        """
+        ...
+
     async def state(self) -> str:
         """ "up", "paused" or "down": what the operating system says, for probes."""
         ...

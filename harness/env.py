@@ -9,7 +9,7 @@ module describes.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from dissensus.harness.errors import DissensusError
@@ -135,3 +135,26 @@ class Env(Protocol):
     async def timeout(self, ns: int, coro: Coroutine[Any, Any, T]) -> T:
         """Run `coro` for at most `ns`; cancels it and raises DeadlineExceeded after that."""
         ...
+
+
+async def gather(env: Env, coros: Iterable[Coroutine[Any, Any, T]], name: str) -> list[T]:
+    """Run coroutines side by side; their results in order.
+
+    Waits for all, then raises the first error. When the caller is cancelled, so are they.
+    """
+    tasks = [env.spawn(coro, f"{name} {number}") for number, coro in enumerate(coros)]
+    results: list[T] = []
+    errors: list[Exception] = []
+    try:
+        for task in tasks:
+            try:
+                results.append(await task.join())
+            except Exception as error:
+                errors.append(error)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        raise
+    if errors:
+        raise errors[0]
+    return results

@@ -1,10 +1,10 @@
 """The interface of a nemesis: one kind of fault, from drawing its targets to proving that it is
 gone.
 
-The runner drives every fault through the same steps, each recorded: `draw` (pure, from the
-schedule's random stream), the undo entry into the run's journal, `inject`, `probe` (what was asked
-against what was measured), a while later `undo`, `verify`. A fault that had no effect is recorded
-as such, and a run without effects is vacuous.
+The injector drives every fault through the same steps, each recorded: `draw` (pure, from the
+schedule's random stream), `check`, the undo entry into the run's journal, `inject`, `probe` (what
+was asked against what was measured), a while later `undo`, `verify`. A fault that had no effect is
+recorded as such, and a run without effects is vacuous.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class Fault(msgspec.Struct, kw_only=True):
     ["n2", "n3"]]}).
     """
     asked: dict[str, Any] = {}
-    """Parameters: shape, delay_ns ..."""
+    """Parameters: selector, delay_ns ..."""
+    seen: dict[str, Any] = {}
+    """What `inject` saw on its way (round trips before, bytes lost), for `probe` and `verify`."""
 
 
 class Measured(msgspec.Struct, kw_only=True):
@@ -47,7 +49,7 @@ class FaultContext(msgspec.Struct, kw_only=True):
     client_hosts: tuple[str, ...]
     leader: str | None
     down: frozenset[str]
-    """Nodes that another fault holds down or paused: they cannot be killed or paused again."""
+    """Nodes that do not run (killed, paused, fallen): they cannot be killed or paused again."""
     clients_of: Mapping[str, str]
     """Client host -> the node its clients are pinned to, for the ones that are."""
 
@@ -56,15 +58,25 @@ class Nemesis(Protocol):
     """One kind of fault. Stateless: all that a fault needs lies in the `Fault`."""
 
     kind: str
+    family: str
+    """"partition", "kill", "pause", "slow", "lose-unsynced" ...: the name that `--faults` takes for
+    all its kinds, and the report colours by.
+    """
+    what: str
+    """What it does, in one line for `dissensus faults`."""
     needs: frozenset[str]
     """Capabilities of the cluster that it needs."""
-    family: str
-    """"partition", "kill", "pause", "link", "disk" ...: the name that `--faults` takes and the
-    report colours by.
-    """
+    nodes_least: int
+    """With fewer nodes it has no fair target, ever."""
 
     def draw(self, rng: Rng, context: FaultContext) -> Fault | None:
         """Choose targets and parameters; None when there is no fair target now. Pure."""
+        ...
+
+    def check(self, fault: Fault, context: FaultContext) -> None:
+        """Raises UserError for a fault, written by hand, that names unknown hosts or parameters out
+        of range. Pure.
+        """
         ...
 
     def undo_entry(self, fault: Fault) -> dict[str, Any]:
@@ -80,7 +92,9 @@ class Nemesis(Protocol):
         ...
 
     async def undo(self, cluster: Cluster, fault: Fault) -> None:
-        """Take it back. Called once after inject, also when inject or probe failed half-way."""
+        """Take it back. Called once after inject, also when inject or probe failed half-way; once
+        more, in the final heal, where it failed or was cancelled.
+        """
         ...
 
     async def verify(self, cluster: Cluster, fault: Fault) -> Measured:

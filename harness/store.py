@@ -161,6 +161,7 @@ class _Reader:
             self.faults[number] = FaultInterval(
                 id=number,
                 kind=event["kind"],
+                family=event.get("family", ""),
                 targets=event["targets"],
                 begin_ns=event["t"],
                 asked=event.get("asked", {}),

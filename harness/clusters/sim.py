@@ -76,6 +76,11 @@ class SimNodeHandle:
         rng = Rng(self._cluster.spec.seed, f"disk/{self.name}/torn/{self.machine.incarnation}")
         return self.machine.disk.lose_unsynced(rng if self._cluster.torn_tail else None)
 
+    async def unsynced(self) -> dict[str, int]:
+        if self.machine.state != DOWN:
+            raise UserError(f"{self.name} is {self.machine.state}: a running node's files change")
+        return self.machine.disk.unsynced()
+
     async def state(self) -> str:
         return self.machine.state
 

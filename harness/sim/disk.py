@@ -73,12 +73,20 @@ class Disk:
             del inode.data[inode.synced :]
         return lost
 
-    def unsynced_bytes(self) -> int:
-        """Bytes that a power failure would take now."""
-        return sum(
-            len(inode.data) - (inode.synced if self.durable.get(name) is inode else 0)
-            for name, inode in self.names.items()
-        )
+    def unsynced(self) -> Dict[str, int]:
+        """Bytes that a power failure would take now, by file, for the files that would change.
+
+        A file whose name is not durable is among them with all its bytes, and one whose removal is
+        not durable, under its old name, with 0.
+        """
+        found = {}
+        for name in sorted({*self.names, *self.durable}):
+            inode = self.names.get(name)
+            if inode is not self.durable.get(name):
+                found[name] = len(inode.data) if inode is not None else 0
+            elif inode is not None and len(inode.data) > inode.synced:
+                found[name] = len(inode.data) - inode.synced
+        return found
 
 
 class SimFiles:

@@ -66,10 +66,11 @@ def test_an_fsync_covers_what_was_there_when_it_began(make: Make) -> None:
     files.append("a", b"three")
     kernel.run()
     assert files.read("a") == b"onetwothree"
-    assert disk.unsynced_bytes() == 5
+    assert disk.unsynced() == {"a": 5}
     assert disk.lose_unsynced() == {"a": 5}
     assert files.read("a") == b"onetwo"
     assert disk.lose_unsynced() == {"a": 0}
+    assert disk.unsynced() == {}
 
 
 def test_names_are_durable_by_sync_dir_alone(make: Make) -> None:
