@@ -209,7 +209,7 @@ def test_info_and_admin_go_past_the_links(toy: Toy) -> None:
         await cluster.links.cut(1, [(a, "n1") for a in ("n2", "n3", "c1", "c2", "c3")])
         info = await cluster.nodes["n1"].info()
         assert info is not None
-        assert (info.up, info.role, info.term, info.extra) == (True, "primary", 1, {"size": 7})
+        assert (info.up, info.role, info.term, info.extra) == (True, "leader", 1, {"size": 7})
         answer = await cluster.nodes["n1"].admin("campaign", {"now": True})
         assert answer == {"command": "campaign", "now": True}
         with pytest.raises(SystemFault, match="n1 died before it answered 'die'"):
@@ -250,7 +250,7 @@ def test_a_panic_is_logged_and_the_node_is_down(
         assert await cluster.nodes["n1"].state() == "down"
 
     cluster.run(main())
-    text = "AssertionError: the register is upside down in request (conftest.py:"
+    text = "AssertionError: the register is upside down in request (toy.py:"
     log = tmp_path / "nodes" / "n1" / "node.log"
     assert list(cluster.nodes["n1"].logs()) == [log]
     assert "PANIC " + text in log.read_text()

@@ -41,7 +41,7 @@ EXCEPTIONS = {("harness/sim/env.py", "asyncio")}
 RUN = """
 import importlib.util, sys
 from pathlib import Path
-spec = importlib.util.spec_from_file_location("toy_conftest", sys.argv[1])
+spec = importlib.util.spec_from_file_location("toy", sys.argv[1])
 toy = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(toy)
 from dissensus.harness.sim.explore import run_seed
@@ -51,7 +51,7 @@ for seed in range(12):
 
 
 def outcomes(hash_seed: str, folder: Path) -> str:
-    toy = str(Path(__file__).with_name("conftest.py"))
+    toy = str(Path(__file__).parent.with_name("toy.py"))
     done = subprocess.run(
         [sys.executable, "-c", RUN, toy],
         capture_output=True,

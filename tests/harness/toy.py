@@ -1,4 +1,5 @@
-"""A toy system for the simulator: one register, kept by a primary and copied to backups.
+"""A toy system for the simulator: registers, kept by a primary and copied to backups. Tests get it
+by fixtures, the command line as `tests/harness/toy.py:ToySystem`.
 
 The first node is the primary for ever. It shows and acknowledges a write when it is on its disk,
 and answers reads itself: linearizable, whatever happens to disks, links and processes. `bug` breaks
@@ -10,13 +11,8 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from dissensus.harness.cluster import ClusterSpec
-from dissensus.harness.clusters.sim import SimCluster
 from dissensus.harness.env import Cancelled, Conn, Disconnected, Env, NotSent
 from dissensus.harness.simnode import SimHost
 from dissensus.harness.system import Client, ClientSession, Failed, NodeSpec, Unsure
@@ -150,7 +146,7 @@ class ToyNode:
             self._apply(key)
 
     def status(self) -> dict[str, Any]:
-        role = "primary" if self.primary else "backup"
+        role = "leader" if self.primary else "follower"
         return {"role": role, "term": 1, "applied": sum(self.durable.values()), "size": 7}
 
 
@@ -254,30 +250,3 @@ class ToySystem:
 
     def sim_node(self, spec: NodeSpec) -> ToyNode:
         return ToyNode(spec, self.bug)
-
-
-@pytest.fixture
-def toy(tmp_path: Path) -> Callable[..., SimCluster]:
-    """Makes a cluster of three toy nodes and three client hosts: toy(bug="", seed=1, **options)."""
-
-    def make(bug: str = "", seed: int = 1, **options: Any) -> SimCluster:
-        spec = ClusterSpec(
-            nodes=("n1", "n2", "n3"), client_hosts=("c1", "c2", "c3"), seed=seed, run_dir=tmp_path
-        )
-        return SimCluster(spec, ToySystem(bug), **options)
-
-    return make
-
-
-@pytest.fixture
-def toy_client() -> Callable[..., Any]:
-    """Opens a client: await toy_client(cluster, host="c1", pinned=None)."""
-
-    async def open_client(cluster: SimCluster, host: str = "c1", pinned: str | None = None) -> Any:
-        client = cluster.system.client("register")
-        nodes = tuple(cluster.spec.nodes)
-        session = ClientSession(process=0, host=host, pinned=pinned, nodes=nodes)
-        await client.open(cluster.env, session)
-        return client
-
-    return open_client
