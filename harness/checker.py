@@ -107,8 +107,10 @@ class Model(Protocol):
         """
         ...
 
-    def is_read(self, f: str) -> bool:
-        """Operations that never change the state."""
+    def is_read(self, f: str, result: Any) -> bool:
+        """Operations that never change the state: reads, and updates whose result says that they
+        changed nothing.
+        """
         ...
 
 
