@@ -86,7 +86,7 @@ def load_system(name: str, options: Mapping[str, Any]) -> System:
 
 def system_class(name: str) -> Any:
     """The class behind a name or a path."""
-    if ".py:" in name or "/" in name or name.endswith(".py"):
+    if is_place(name):
         return class_at(name)
     for point in entry_points(group=GROUP):
         if point.name == name:
@@ -97,24 +97,31 @@ def system_class(name: str) -> Any:
     raise unknown_name("system", name, system_names())
 
 
-def class_at(place: str) -> Any:
-    """The class of `path.py:Class`. Its folder is importable while the file loads."""
+def is_place(name: str) -> bool:
+    """The name is a path to a file, not one of a table."""
+    return ".py:" in name or "/" in name or name.endswith(".py")
+
+
+def class_at(place: str, what: str = "system") -> Any:
+    """The class, or function, of `path.py:NAME`, which is a `what`. Its folder is importable while
+    the file loads.
+    """
     path_text, _, attribute = place.rpartition(":")
     path = Path(path_text)
     if not path_text or not attribute:
-        raise UserError(f"system {place!r} names no class: write PATH.py:CLASS")
+        raise UserError(f"{what} {place!r} names no class: write PATH.py:CLASS")
     if not path.is_file():
-        raise UserError(f"system {place!r}: there is no file {path_text}")
-    spec = importlib.util.spec_from_file_location(f"dissensus_system_{path.stem}", path)
+        raise UserError(f"{what} {place!r}: there is no file {path_text}")
+    spec = importlib.util.spec_from_file_location(f"dissensus_{what}_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise UserError(f"system {place!r}: {path_text} is not a Python file")
+        raise UserError(f"{what} {place!r}: {path_text} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     sys.path.insert(0, str(path.parent.resolve()))
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise SystemFault(f"system {place!r} does not load: {error!r}") from error
+        raise SystemFault(f"{what} {place!r} does not load: {error!r}") from error
     finally:
         sys.path.pop(0)
     found = getattr(module, attribute, None)
