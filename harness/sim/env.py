@@ -27,6 +27,7 @@ from typing import (
     Generic,
     List,
     Optional,
+    Tuple,
     TypeVar,
 )
 
@@ -451,15 +452,16 @@ def _is_asyncio(frame: types.FrameType) -> bool:
     return str(frame.f_globals.get("__name__", "")).split(".")[0] == "asyncio"
 
 
-def await_location(coro: Any) -> str:
-    """ "file:line" of the innermost await of a suspended coroutine that is not asyncio's own."""
+def await_location(coro: Any, own: Tuple[str, ...] = (__name__,)) -> str:
+    """ "file:line" of the innermost await of a suspended coroutine that is neither asyncio's nor in
+    the modules `own`.
+    """
     place = "unknown place"
     while coro is not None:
         frame = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None)
         if frame is None:
             break
-        own = frame.f_globals.get("__name__") == __name__
-        if not own and not _is_asyncio(frame):
+        if frame.f_globals.get("__name__") not in own and not _is_asyncio(frame):
             place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
         coro = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None)
     return place
