@@ -66,6 +66,8 @@ class Nemesis(Protocol):
     """What it does, in one line for `dissensus faults`."""
     needs: frozenset[str]
     """Capabilities of the cluster that it needs."""
+    stops: bool
+    """Its targets {"nodes": [...]} do not run while it lasts."""
     nodes_least: int
     """With fewer nodes it has no fair target, ever."""
 
