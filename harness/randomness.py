@@ -18,6 +18,24 @@ _MASK = (1 << 64) - 1
 _GAMMA = 0x9E3779B97F4A7C15
 
 
+def stream_of(seed: int, path: str) -> int:
+    """The stream for (seed, path): where `Rng` starts, and what `draw` counts from."""
+    digest = blake2b(f"{seed}/{path}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
+def draw(stream: int, n: int, bound: int) -> int:
+    """Uniform integer in [0, bound): draw number n (from 0) of a stream, without state.
+
+    It is what the (n+1)-th `below(bound)` of the `Rng` gives: pure code keeps n, or takes it from
+    what is numbered anyway.
+    """
+    z = (stream + (n + 1) * _GAMMA) & _MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return ((z ^ (z >> 31)) * bound) >> 64
+
+
 class Rng:
     """One stream of draws."""
 
@@ -26,8 +44,7 @@ class Rng:
     def __init__(self, seed: int, path: str) -> None:
         self.seed = seed
         self.path = path
-        digest = blake2b(f"{seed}/{path}".encode(), digest_size=8).digest()
-        self._state = int.from_bytes(digest, "little")
+        self._state = stream_of(seed, path)
 
     def split(self, path: str) -> Rng:
         """The stream below this one; independent of how much was drawn here."""
