@@ -43,3 +43,9 @@ class Files(Protocol):
     def sync_dir(self) -> int:
         """Begin to make creations, renames, removals durable; returns a token as `fsync` does."""
         ...
+
+    def hold(self, on: bool) -> None:
+        """While on, nothing becomes durable and no token completes: a scenario looks at a node
+        between its write and its fsync.
+        """
+        ...

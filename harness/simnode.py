@@ -79,7 +79,8 @@ class SimNode(Protocol):
 
     def admin(self, command: str, args: Mapping[str, Any], done: Callable[[Any], None]) -> None:
         """An operator's command, as `Node.admin` on real clusters; call `done(answer)` now or
-        later. When the node dies first, the world answers the caller.
+        later, with a UserError for a command that is none. When the node dies first, the world
+        answers the caller.
         """
         ...
 

@@ -100,7 +100,9 @@ class SimNodeHandle:
         return NodeInfo(up=True, **known, extra={**extra, **status.get("extra", {})})
 
     async def admin(self, command: str, args: Mapping[str, Any]) -> Any:
-        """Waits while the node is paused. Raises SystemFault when it is down or dies first."""
+        """Waits while the node is paused. Raises SystemFault when it is down or dies first, and the
+        UserError of a node that does not know the command.
+        """
         if self.machine.state == DOWN:
             raise SystemFault(f"{self.name} is down: it takes no command {command!r}")
         answers = self._cluster.env.queue(1)
@@ -110,7 +112,10 @@ class SimNodeHandle:
             if self.machine.state == DOWN or self.machine.incarnation != life:
                 raise SystemFault(f"{self.name} died before it answered {command!r}")
             await self._cluster.env.sleep(ADMIN_POLL_NS)
-        return await answers.get()
+        answer = await answers.get()
+        if isinstance(answer, UserError):
+            raise answer
+        return answer
 
     def logs(self) -> Iterable[Path]:
         return [self._log] if self._log.exists() else []

@@ -95,7 +95,7 @@ class SimFiles:
     Completions of tokens go to `completed`, which is not called any more after `detach`.
     """
 
-    __slots__ = ("_completed", "_disk", "_inflight", "_last_ns", "_tokens")
+    __slots__ = ("_completed", "_disk", "_held", "_inflight", "_last_ns", "_late", "_tokens")
 
     def __init__(self, disk: Disk, completed: Callable[[int], object]) -> None:
         self._disk = disk
@@ -103,6 +103,9 @@ class SimFiles:
         self._tokens = 0
         self._last_ns = 0
         self._inflight: Dict[int, Entry] = {}
+        self._held = False
+        self._late: List[List[Any]] = []
+        """Jobs whose time has come while completions were held."""
 
     def list(self) -> builtins.list[str]:
         return sorted(self._disk.names)
@@ -146,11 +149,19 @@ class SimFiles:
 
         return self._begin(durable)
 
+    def hold(self, on: bool) -> None:
+        self._held = on
+        late, self._late = ([], self._late) if on else (self._late, [])
+        kernel = self._disk.kernel
+        for job in late:
+            self._inflight[job[0]] = kernel.at(kernel.now, self._done, job)
+
     def detach(self) -> None:
         """The process is gone: what is in progress is never known to have completed."""
         for entry in self._inflight.values():
             self._disk.kernel.cancel(entry)
         self._inflight.clear()
+        self._late.clear()
 
     def _inode(self, name: str) -> Inode:
         inode = self._disk.names.get(name)
@@ -171,5 +182,8 @@ class SimFiles:
     def _done(self, job: builtins.list[Any]) -> None:
         token, durable = job
         del self._inflight[token]
+        if self._held:
+            self._late.append(job)
+            return
         durable()
         self._completed(token)

@@ -52,12 +52,18 @@ def _own(host: NodeHost, command: str, args: Mapping[str, Any]) -> Any:
     if command == "metrics":
         return metrics(host)
     if command == "hold-fsync":
-        on = args.get("on")
-        if not isinstance(on, bool):
-            raise UserError(f"hold-fsync takes on=true or on=false, not {on!r}")
+        on = held(args)
         host.files.hold(on)
         return {"held": on}
     return None
+
+
+def held(args: Mapping[str, Any]) -> bool:
+    """The argument `on` of the command hold-fsync. Raises UserError."""
+    on = args.get("on")
+    if not isinstance(on, bool):
+        raise UserError(f"hold-fsync takes on=true or on=false, not {on!r}")
+    return on
 
 
 def status(host: NodeHost) -> dict[str, Any]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dissensus.harness.errors import UserError
 from dissensus.harness.randomness import Rng
 from dissensus.harness.simnode import SimHost
 from dissensus.systems.reference.core.errors import PeerError
 from dissensus.systems.reference.core.events import Admin, Recv, Request, Timer
 from dissensus.systems.reference.core.protocol import Protocol as Core
 from dissensus.systems.reference.host.driver import Driver
+from dissensus.systems.reference.host.operator import held
 from dissensus.systems.reference.store.log import SEGMENT_BYTES, Format, Store
 from dissensus.systems.reference.wire.frames import ClientHello, ServerHello
 
@@ -86,12 +88,22 @@ class CoreNode:
         """Replies to a connection that is gone are dropped by the world."""
 
     def admin(self, command: str, args: Mapping[str, Any], done: Callable[[Any], None]) -> None:
-        """Answers are those of the core; "booting" before it runs."""
+        """Answers are those of the core; "booting" before it runs. `hold-fsync` is the host's."""
         driver = self._running()
         if driver is None:
             done({"ok": False, "error": "booting"})
             return
-        driver.step(Admin(_Waiting(done), self._admin_op(command, args)))
+        try:
+            if command == "hold-fsync":
+                on = held(args)
+                self._world.host.files.hold(on)
+                done({"held": on})
+                return
+            op = self._admin_op(command, args)
+        except UserError as error:
+            done(error)
+            return
+        driver.step(Admin(_Waiting(done), op))
         self._after(driver)
 
     def timer(self, name: str) -> None:

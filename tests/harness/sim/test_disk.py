@@ -114,3 +114,33 @@ def test_a_torn_tail_keeps_a_prefix(make: Make) -> None:
         assert files.read("a") == b"onetwo"[: 6 - lost["a"]]
         kept.add(lost["a"])
     assert kept == {0, 1, 2, 3}
+
+
+def test_while_it_is_held_nothing_becomes_durable(make: Make) -> None:
+    kernel, disk, files, done = make()
+    durable_file(kernel, files, "a", b"12")
+    done.clear()
+    files.append("a", b"345")
+    tokens = [files.fsync("a")]
+    files.hold(True)
+    tokens.append(files.fsync("a"))
+    kernel.run()
+    assert done == []
+    assert disk.unsynced() == {"a": 3}
+    files.hold(False)
+    kernel.run()
+    assert done == tokens
+    assert disk.unsynced() == {}
+
+
+def test_what_was_held_at_the_end_of_a_process_is_lost(make: Make) -> None:
+    kernel, disk, files, done = make()
+    durable_file(kernel, files, "a", b"12")
+    files.append("a", b"345")
+    files.hold(True)
+    files.fsync("a")
+    kernel.run()
+    files.detach()
+    files.hold(False)
+    kernel.run()
+    assert disk.lose_unsynced() == {"a": 3}

@@ -10,6 +10,7 @@ import pytest
 from dissensus.harness.cluster import ClusterSpec
 from dissensus.harness.clusters.sim import SimCluster
 from dissensus.harness.env import Disconnected
+from dissensus.harness.errors import UserError
 from dissensus.harness.system import System
 from dissensus.systems.reference.core.client_messages import ClientRequest
 from dissensus.systems.reference.core.effects import Persist, Reply
@@ -144,3 +145,25 @@ def test_messages_timers_commands_and_panics(world: Any, toys: Any) -> None:
     log = cluster.nodes["n2"].machine
     assert log.node.peer_errors == 1
     assert any("a note said so" in path.read_text() for path in cluster.nodes["n2"].logs())
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_held_fsync_holds_what_waits_for_it(world: Any, early: bool) -> None:
+    cluster = world(early)
+    node = cluster.nodes["n1"]
+
+    async def main() -> bool:
+        await cluster.setup()
+        await cluster.env.sleep(10 * MS)
+        talker, _ = await talk(cluster, "n1")
+        with pytest.raises(UserError, match="on=true or on=false, not None"):
+            await node.admin("hold-fsync", {})
+        assert await node.admin("hold-fsync", {"on": True}) == {"held": True}
+        task = cluster.env.spawn(talker.ask("put", "k", 1), "put")
+        await cluster.env.sleep(100 * MS)
+        answered = task.done()
+        await node.admin("hold-fsync", {"on": False})
+        assert await task.join() is True
+        return answered
+
+    assert cluster.run(main()) is early
