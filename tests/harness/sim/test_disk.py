@@ -134,7 +134,7 @@ def test_while_it_is_held_nothing_becomes_durable(make: Make) -> None:
 
 
 def test_what_was_held_at_the_end_of_a_process_is_lost(make: Make) -> None:
-    kernel, disk, files, done = make()
+    kernel, disk, files, _ = make()
     durable_file(kernel, files, "a", b"12")
     files.append("a", b"345")
     files.hold(True)
