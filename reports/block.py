@@ -125,6 +125,7 @@ def anomalies(history: History, verdicts: VerdictFile) -> list[dict[str, Any]]:
         {
             "checker": verdict.checker,
             "summary": certificate.summary,
+            "story": certificate.story,
             "ops": certificate.ops,
             "blocked": certificate.blocked,
             "hints": {

@@ -24,7 +24,10 @@ from dissensus.reports.figures import figures_of
 from dissensus.reports.page import page_of
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = ("decode.js", "view.js", "panels.js", "detail.js", "main.js")
+SCRIPTS = (
+    "decode.js", "words.js", "model.js", "view.js", "panels.js", "clients.js",
+    "stage.js", "aside.js", "tables.js", "hands.js", "main.js",
+)  # fmt: skip
 """In this order they become one script."""
 
 
@@ -98,7 +101,7 @@ def environment() -> Environment:
     )
     found.filters |= {
         "count": words.count_text,
-        "ms": words.ms_text,
+        "span": words.span_text,
         "seconds": words.seconds,
         "value": words.value_text,
     }

@@ -19,8 +19,9 @@ from dissensus.harness.checker import FaultInterval, RunView
 from dissensus.harness.progress import targets_text
 from dissensus.harness.store import REPORT, VerdictFile
 from dissensus.harness.verdict import Certificate, Validity, Verdict
+from dissensus.reports.diagram import Diagram, diagram_of
 from dissensus.reports.figures import Figures, in_effect_ns
-from dissensus.reports.words import again, count_text, facts_text, ms_text, subject, value_text
+from dissensus.reports.words import again, count_text, facts_text, span_text, subject, value_text
 
 CARDS_MAX = 20
 """Anomalies told at full length; the rest is counted."""
@@ -48,7 +49,7 @@ class Card(msgspec.Struct, kw_only=True, frozen=True):
     story: list[Markup]
     checked: str
     faults: list[str]
-    drawing: Markup
+    drawing: Diagram | None
 
 
 class FaultRow(msgspec.Struct, kw_only=True, frozen=True):
@@ -149,8 +150,8 @@ def tiles(figures: Figures) -> Iterator[Tile]:
     )
     yield Tile(
         name="latency p50",
-        value=ms_text(figures.latency.p50_ns),
-        note=f"p95 {ms_text(figures.latency.p95_ns)} · p99 {ms_text(figures.latency.p99_ns)}",
+        value=span_text(figures.latency.p50_ns),
+        note=f"p95 {span_text(figures.latency.p95_ns)} · p99 {span_text(figures.latency.p99_ns)}",
     )
     effective = sum(count.effective for count in figures.faults)
     asked = sum(count.asked for count in figures.faults)
@@ -162,7 +163,7 @@ def tiles(figures: Figures) -> Iterator[Tile]:
     begin, end = figures.gap_ns
     yield Tile(
         name="longest time without a success",
-        value=ms_text(end - begin),
+        value=span_text(end - begin),
         note=f"{figures.rate_hz:.0f} successes a second on average",
     )
 
@@ -183,7 +184,7 @@ def card_of(
         story=[chips(sentence, certificate.ops) for sentence in certificate.story],
         checked=checked,
         faults=list(active_faults(run, figures, certificate.ops)),
-        drawing=Markup(""),
+        drawing=diagram_of(run.history, certificate),
     )
 
 
@@ -238,7 +239,7 @@ def fault_row(fault: FaultInterval, last: int) -> FaultRow:
         kind=fault.kind,
         targets=targets_text(fault.targets),
         begin_ns=fault.begin_ns,
-        lasted=ms_text(end - fault.begin_ns),
+        lasted=span_text(end - fault.begin_ns),
         asked=facts_text(fault.asked),
         measured=facts_text(fault.measured),
         effect=effect,

@@ -14,7 +14,7 @@ from dissensus.harness.checker import RunView
 from dissensus.harness.store import REPORT, VerdictFile
 from dissensus.harness.verdict import Certificate, Validity, Verdict
 from dissensus.reports.figures import Figures, figures_of
-from dissensus.reports.words import count_text, ms_text, subject
+from dissensus.reports.words import count_text, span_text, subject
 
 COLOURS = {"VALID": "green", "INVALID": "bold red", "UNKNOWN": "yellow"}
 SIGNS = {"VALID": "+", "INVALID": "x", "UNKNOWN": "?"}
@@ -43,8 +43,8 @@ def operations_line(figures: Figures) -> Text:
     """Counts and latencies."""
     return Text(
         f"ops {count_text(figures.ok)} ok  {count_text(figures.info)} info  "
-        f"{count_text(figures.fail)} fail      p50 {ms_text(figures.latency.p50_ns)}  "
-        f"p99 {ms_text(figures.latency.p99_ns)}      {figures.rate_hz:.0f} ok/s"
+        f"{count_text(figures.fail)} fail      p50 {span_text(figures.latency.p50_ns)}  "
+        f"p99 {span_text(figures.latency.p99_ns)}      {figures.rate_hz:.0f} ok/s"
     )
 
 

@@ -10,9 +10,6 @@ import msgspec
 from dissensus.harness.checker import RunView
 from dissensus.harness.errors import UserError
 from dissensus.harness.plan import duration_text, plan_from
-from dissensus.harness.progress import ms_text
-
-__all__ = ["again", "count_text", "facts_text", "ms_text", "seconds", "subject", "value_text"]
 
 VALUE_CHARS_MAX = 2000
 """A value of the system under test may be megabytes; people read its beginning and its end."""
@@ -28,13 +25,28 @@ def seconds(ns: int) -> str:
     return f"{ns / 1e9:.3f} s"
 
 
-def value_text(value: Any, most: int = VALUE_CHARS_MAX) -> str:
-    """A value as JSON, shortened in the middle."""
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+def span_text(ns: int) -> str:
+    """A length of time with the digits that matter, "-" for a negative one, which means none."""
+    if ns < 0:
+        return "-"
+    for unit, size in (("s", 10**9), ("ms", 10**6), ("µs", 10**3)):
+        if ns >= size:
+            value = ns / size
+            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
+    return f"{ns} ns"
+
+
+def short(text: str, most: int) -> str:
+    """A text, shortened in the middle where it is longer."""
     if len(text) <= most:
         return text
-    half = most // 2
+    half = (most - 1) // 2
     return f"{text[:half]}…{text[-half:]}"
+
+
+def value_text(value: Any, most: int = VALUE_CHARS_MAX) -> str:
+    """A value as JSON, a string as it is, shortened in the middle."""
+    return short(value if isinstance(value, str) else msgspec.json.encode(value).decode(), most)
 
 
 def facts_text(facts: Mapping[str, Any]) -> str:
