@@ -43,7 +43,7 @@ class Partition:
 
     def __init__(self, kind: str, what: str, draw_targets: Draw, nodes_least: int) -> None:
         self.kind = kind
-        self.what = what
+        self.what = f"cut links: {what}"
         self.nodes_least = nodes_least
         self._draw_targets = draw_targets
 
@@ -243,16 +243,14 @@ def populate(
 
 
 PARTITIONS = (
-    Partition("partition-halves", "split nodes and client hosts into two halves", halves, 2),
-    Partition("partition-majority", "part a random minority from the majority", minority_apart, 3),
-    Partition("partition-one", "part one node from all others", one_apart, 2),
+    Partition("partition-halves", "two halves", halves, 2),
+    Partition("partition-majority", "a random minority from the majority", minority_apart, 3),
+    Partition("partition-one", "one node from all others", one_apart, 2),
     Partition(
-        "partition-leader",
-        "part the leader, with some client hosts, from the others",
-        leader_apart,
-        2,
+        "partition-leader", "the leader, with some clients, from all others", leader_apart, 2
     ),
-    Partition("partition-bridge", "two sides that only one node can talk to", bridge, 3),
-    Partition("partition-ring", "every node hears a majority, and no two the same", ring, 3),
-    Partition("partition-one-way", "some nodes are heard and do not hear, or hear", one_way, 2),
+    Partition("partition-bridge", "two sides, and one node that both can talk to", bridge, 3),
+    Partition("partition-ring", "every node hears a majority, no two the same", ring, 3),
+    Partition("partition-one-way", "some nodes cannot be heard, or cannot hear", one_way, 2),
 )
+"""One for each shape; client hosts fall on the sides as well."""

@@ -50,7 +50,7 @@ class Slow:
 
     kind = "slow"
     family = "slow"
-    what = "delay the links of some nodes, with jitter, at times with losses or a low rate"
+    what = "delay links of some nodes with jitter, at times with losses or a low rate"
     needs = frozenset({"shape"})
     stops = False
     nodes_least = 1

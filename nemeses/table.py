@@ -28,9 +28,13 @@ def on_nodes() -> list[Nemesis]:
     """Kinds that hit nodes: each with a mix of selectors, and one kind for each selector."""
     found: list[Nemesis] = []
     for make, mix, what in (
-        (Kill, kill.MIX, "kill {} with SIGKILL; the undo starts it again"),
-        (Pause, pause.MIX, "stop {} with SIGSTOP; the undo lets it go on"),
-        (LoseUnsynced, lose_unsynced.MIX, "kill {} and cut its files to what was fsynced"),
+        (Kill, kill.MIX, "kill {} (SIGKILL) and start again on the same data"),
+        (Pause, pause.MIX, "stop {} (SIGSTOP) for a while"),
+        (
+            LoseUnsynced,
+            lose_unsynced.MIX,
+            "power failure: kill {}, keep what was fsynced, start again",
+        ),
     ):
         found.append(make(make.family, what.format("some nodes"), mix))
         for selector in select.SELECTORS:

@@ -69,20 +69,31 @@ class World:
         return fault
 
 
+def on_sim(place: Path, nodes: int, leader: str | None, options: dict[str, Any]) -> World:
+    """The toy system on the simulator."""
+    spec = ClusterSpec(
+        nodes=tuple(f"n{i + 1}" for i in range(nodes)),
+        client_hosts=tuple(f"c{i + 1}" for i in range(nodes)),
+        seed=7,
+        run_dir=place,
+    )
+    return World(SimCluster(spec, load_system(TOY, {}), **options), leader)
+
+
 @pytest.fixture(params=["sim"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., World]:
     """world(nodes=3, leader="n1", **options of the cluster)."""
 
     def make(nodes: int = 3, leader: str | None = "n1", **options: Any) -> World:
-        spec = ClusterSpec(
-            nodes=tuple(f"n{i + 1}" for i in range(nodes)),
-            client_hosts=tuple(f"c{i + 1}" for i in range(nodes)),
-            seed=7,
-            run_dir=tmp_path,
-        )
-        return World(SimCluster(spec, load_system(TOY, {}), **options), leader)
+        return on_sim(tmp_path, nodes, leader, options)
 
     return make
+
+
+@pytest.fixture
+def toy_world(tmp_path: Path) -> Callable[..., World]:
+    """The same, always with the toy system on the simulator."""
+    return lambda **options: on_sim(tmp_path, 3, "n1", options)
 
 
 @pytest.fixture

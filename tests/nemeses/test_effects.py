@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from dissensus.harness.errors import SystemFault
+from dissensus.harness.fault import Fault
 from dissensus.nemeses.table import NEMESES
 
 Make = Callable[..., Any]
@@ -85,3 +87,125 @@ def test_a_fault_that_stays_is_not_called_healed(world: Make, kind: str) -> None
     w.run(scene)
     assert [line["healed"] for name, line in w.lines if name == "fault-end"] == [False, False, True]
     assert w.names().count("journal-end") == 1
+
+
+def test_two_partitions_compose_and_each_undoes_its_own(world: Make) -> None:
+    """While the second lasts, the first cannot show that it is gone: it is looked at again."""
+
+    async def scene(w: Any) -> None:
+        first = await w.fault("partition-halves")
+        assert (await w.injector.begin(first)).effective
+        assert (await w.injector.begin(await w.fault("partition-ring"))).effective
+        assert await w.injector.end(1)
+        assert await w.cluster.links.faults() == [2]
+        assert w.last("fault-end")["measured"]["shared"] is True
+        assert await w.injector.undo_all() == []
+
+    w = world(5)
+    w.run(scene)
+    assert [line["healed"] for name, line in w.lines if name == "fault-end"] == [True, True]
+
+
+def test_slow_links_that_are_cut_as_well(world: Make) -> None:
+    """A delay behind a cut has no effect of its own; it is undone all the same."""
+
+    async def scene(w: Any) -> None:
+        cut = Fault(kind="partition-one", targets={"sides": [["n1"], ["n2", "n3"]]})
+        slow = Fault(kind="slow", targets={"nodes": ["n1"]}, asked={"delay_ns": 50_000_000})
+        assert (await w.injector.begin(cut)).effective
+        measured = await w.injector.begin(slow)
+        assert not measured.effective
+        assert measured.facts["open"] == 0
+        assert await w.injector.undo_all() == []
+
+    world().run(scene)
+
+
+def test_a_cut_without_any_open_direction_is_no_evidence(world: Make) -> None:
+    """Where nothing at all passes, the probe may be what is broken."""
+
+    async def scene(w: Any) -> None:
+        hosts = [*w.cluster.nodes, *w.cluster.spec.client_hosts]
+        pairs = [(a, b) for a in w.cluster.nodes for b in hosts if a != b]
+        await w.cluster.links.cut(99, pairs + [(b, a) for a, b in pairs])
+        measured = await w.injector.begin(await w.fault("partition-halves"))
+        assert measured.facts["not_closed"] == []
+        assert not measured.effective
+        await w.cluster.links.heal(99)
+
+    world().run(scene)
+
+
+def test_losses_show_as_stalls(world: Make) -> None:
+    async def scene(w: Any) -> None:
+        asked = {"delay_ns": 30_000_000, "loss_ppm": 300_000}
+        slow = Fault(kind="slow", targets={"nodes": ["n1", "n2", "n3"]}, asked=asked)
+        measured = await w.injector.begin(slow)
+        assert measured.effective
+        assert measured.facts["slowest_ns"] > 100_000_000
+
+    world().run(scene)
+
+
+async def write_much(w: Any) -> None:
+    """Keep the leader's disk busy."""
+    conn = await w.cluster.env.connect("c1", "n1", None)
+    assert (await conn.recv())[0] == "hello"
+    for value in range(400):
+        await conn.send(("write", 0, value))
+        await w.cluster.env.sleep(1_000_000)
+
+
+def test_a_power_failure_tells_what_it_took(toy_world: Make) -> None:
+    async def scene(w: Any) -> None:
+        await write_much(w)
+        unsynced = Fault(kind="lose-unsynced", targets={"nodes": ["n1", "n2"]})
+        measured = await w.injector.begin(unsynced)
+        assert measured.effective
+        assert measured.facts["lost_bytes"]["n1"] > 0
+        assert measured.facts["lost_bytes"]["n2"] == 0
+        assert measured.facts["unsynced_left"] == {}
+
+    toy_world(fsync_ns=(5_000_000, 9_000_000)).run(scene)
+
+
+def test_a_kill_is_not_taken_for_a_power_failure(toy_world: Make) -> None:
+    """A twin that kills and cuts nothing, while bytes wait for their fsync."""
+
+    async def scene(w: Any) -> None:
+        await write_much(w)
+        twin = Twin(NEMESES["lose-unsynced"], "undo")
+        twin.inject = NEMESES["kill"].inject  # type: ignore[attr-defined]
+        w.nemeses["lose-unsynced"] = twin
+        unsynced = Fault(kind="lose-unsynced", targets={"nodes": ["n1"]})
+        measured = await w.injector.begin(unsynced)
+        assert not measured.effective
+        assert measured.facts["unsynced_left"]["n1"]["log"] > 0
+        w.nemeses["lose-unsynced"] = NEMESES["lose-unsynced"]
+
+    toy_world(fsync_ns=(5_000_000, 9_000_000)).run(scene)
+
+
+def test_a_node_that_falls_while_paused_is_no_unhealed_pause(toy_world: Make) -> None:
+    async def scene(w: Any) -> None:
+        await w.injector.begin(Fault(kind="pause", targets={"nodes": ["n2"]}))
+        await w.cluster.nodes["n2"].kill()
+        assert await w.injector.end(1)
+        assert w.last("fault-end")["measured"] == {"states": {"n2": "down"}}
+
+    toy_world().run(scene)
+
+
+def test_a_node_that_does_not_come_back_is_told(toy_world: Make) -> None:
+    async def scene(w: Any) -> None:
+        await w.injector.begin(Fault(kind="kill", targets={"nodes": ["n2"]}))
+
+        async def never() -> None:
+            raise SystemFault("n2 did not come up: the disk is gone")
+
+        node, w.cluster.nodes["n2"].start = w.cluster.nodes["n2"].start, never
+        [wrong] = await w.injector.undo_all()
+        assert wrong.endswith("could not be undone: n2 did not come up: the disk is gone")
+        w.cluster.nodes["n2"].start = node
+
+    toy_world().run(scene)
