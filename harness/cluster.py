@@ -8,13 +8,15 @@ says what time means.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from dissensus.harness.env import Env
+
+T = TypeVar("T")
 
 Pair = tuple[str, str]
 """A direction: (source host, destination host). Hosts are nodes ("n1") and client hosts ("c1")."""
@@ -170,6 +172,9 @@ class ClusterSpec(msgspec.Struct, kw_only=True):
     run_dir: Path
     keep: bool = False
     """Leave nodes up and data in place after the run."""
+    plan_ns: int = 0
+    """How long the run is meant to take: what a killed harness leaves does not outlive it by much.
+    """
 
 
 class Cluster(Protocol):
@@ -182,6 +187,10 @@ class Cluster(Protocol):
     capabilities: frozenset[str]
     refusals: Mapping[str, str]
     """capability -> why this cluster cannot do it, for every one that it cannot."""
+    observe: Callable[[str, dict[str, Any]], None] | None
+    """Set it to hear what the cluster sees itself, as it happens: (kind of event, its fields).
+    Kinds are "node" (a process that ended unasked: up=False, exit_code, log) and "mark".
+    """
 
     async def setup(self) -> None:
         """Create and start all nodes. What is left behind when it fails, `teardown` removes."""
@@ -197,6 +206,10 @@ class Cluster(Protocol):
 
     def provenance(self) -> dict[str, Any]:
         """What this run really used: backends, versions, addresses."""
+        ...
+
+    def run(self, coro: Coroutine[Any, Any, T]) -> T:
+        """Drive a coroutine to its end in the cluster's world (virtual time, an event loop)."""
         ...
 
 

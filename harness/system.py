@@ -158,6 +158,13 @@ class System(Protocol):
         """Scripted scenarios that this system brings, by name (`dissensus run --scenario NAME`)."""
         return {}
 
+    def frame_kinds(self) -> Mapping[str, int]:
+        """For systems whose nodes speak frames `length u32 | version u8 | kind u8 | ...` (big
+        endian, `length` counts what follows it): message name -> kind. Then a real network can hold
+        back one kind of message too; on `sim` the name is the message's class.
+        """
+        return {}
+
     @abstractmethod
     def client(self, workload: str) -> Client:
         """A new client for one process of the named workload."""

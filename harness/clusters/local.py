@@ -1,0 +1,289 @@
+"""Cluster `local`: nodes are processes of this machine on loopback addresses of the run's own, and
+a relay between them stands for the network.
+
+Every node has its own session, process group and folder. What a run leaves when its harness is
+killed is known by its journal and by the token in the environment of its processes; `heal` undoes
+it. Without root: kill, pause, cut and slow links, loss of what was not synced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+from dissensus.harness.aio import AsyncioEnv, foreign
+from dissensus.harness.cluster import ClusterSpec, Links, Node
+from dissensus.harness.env import Env
+from dissensus.harness.errors import InternalError, UserError, unknown_name
+from dissensus.harness.journal import Journal
+from dissensus.harness.local import processes
+from dissensus.harness.local.addresses import (
+    CLIENT,
+    CONTROL,
+    NODE,
+    RELAY,
+    Address,
+    Block,
+    candidates,
+    claim,
+    ports_of,
+)
+from dissensus.harness.local.children import Child
+from dissensus.harness.local.connector import RelayConnector
+from dissensus.harness.local.control import RelayClient
+from dissensus.harness.local.network import LocalLinks
+from dissensus.harness.local.node import LocalNode
+from dissensus.harness.local.relay import RelayConfig
+from dissensus.harness.store import write_json
+from dissensus.harness.system import NodeSpec, System
+
+T = TypeVar("T")
+
+CAPABLE = frozenset(
+    {"kill", "pause", "cut", "shape", "hold", "lose-unsynced", "wipe", "foreign-clients"}
+)
+REFUSALS = {
+    "signal": "nodes of a run are killed, stopped and continued; other signals are not offered",
+    "exec": "nodes are processes of this machine: there is nothing to log in to",
+    "files": "a node's files lie in Node.data_dir on this machine",
+}
+RESET_AFTER_NS = 60_000_000_000
+"""How long a connection outlives a cut: what many systems set as their TCP user timeout."""
+ORPHAN_NS = 600_000_000_000
+"""How long after the planned end an orphaned relay keeps its faults: time to look, and to heal."""
+KEPT_NS = 24 * 3600 * 10**9
+"""How long nodes kept with --keep are served."""
+QUIT_S_MAX = 2.0
+
+RELAY_FILE, RELAY_LOG = "relay.json", "relay.log"
+
+
+class LocalCluster:
+    """`harness.cluster.Cluster` of real processes."""
+
+    kind: str = "local"
+    capabilities: frozenset[str] = CAPABLE
+    refusals: Mapping[str, str] = REFUSALS
+
+    def __init__(
+        self, spec: ClusterSpec, system: System, *, reset_after_ns: int = RESET_AFTER_NS
+    ) -> None:
+        """`reset_after_ns`: how long a connection outlives a cut."""
+        self.spec = spec
+        self.system = system
+        self.token = secrets.token_hex(16)
+        self.journal = Journal(spec.run_dir)
+        self.observe: Callable[[str, dict[str, Any]], None] | None = None
+        """Where `node` lines go as they happen: (kind of line, fields)."""
+        self.handles: dict[str, LocalNode] = {}
+        self.nodes: Mapping[str, Node] = self.handles
+        connector = RelayConnector(self._client, self._client_ip, self._reached_at)
+        self._env = AsyncioEnv(spec.seed, connector)
+        self.env: Env = self._env
+        self.links: Links = LocalLinks(
+            self._client,
+            lambda: (*self.handles, *spec.client_hosts),
+            system.frame_kinds,
+            lambda: self.block.address(CONTROL, 1),
+        )
+        self._ports = ports_of(system.ports)
+        self._reset_after_ns = reset_after_ns
+        self._block: Block | None = None
+        self._relay: Child | None = None
+        self._connection: RelayClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def block(self) -> Block:
+        """The addresses of this run. Raises InternalError before `setup`."""
+        if self._block is None:
+            raise InternalError("the cluster is not set up")
+        return self._block
+
+    async def setup(self) -> None:
+        """Raises EnvironmentFault when no addresses are free, SystemFault when a node does not
+        come up.
+        """
+        await foreign(self._setup())
+
+    async def teardown(self) -> list[str]:
+        return await foreign(self._teardown())
+
+    async def add_node(self, name: str) -> LocalNode:
+        """A blank node, started, that waits to be taken in."""
+        if name in self.handles or name in self.spec.client_hosts:
+            raise UserError(f"host {name!r} exists already; a blank node needs a new name")
+        node = self._make_node(name, join=True)
+        await foreign(self._open_relay_for(node))
+        await node.start()
+        return node
+
+    def provenance(self) -> dict[str, Any]:
+        return {
+            "cluster": self.kind,
+            "network": "tcp-relay",
+            "addresses": {
+                "block": str(self.block),
+                "nodes": {name: node.spec.listen for name, node in self.handles.items()},
+                "relay": {name: node.spec.peers[name] for name, node in self.handles.items()},
+                "clients": {name: self._client_ip(name) for name in self.spec.client_hosts},
+            },
+            "system": self.system.version(),
+            "reset_after_ns": self._reset_after_ns,
+        }
+
+    def run(self, coro: Coroutine[Any, Any, T]) -> T:
+        """Drive `coro` to its end on an event loop (`AsyncioEnv.run`)."""
+        return self._env.run(coro)
+
+    # -- set-up ---------------------------------------------------------------------------------
+
+    async def _setup(self) -> None:
+        spec = self.spec
+        spec.run_dir.mkdir(parents=True, exist_ok=True)
+        me = processes.identify(os.getpid(), self.token)
+        self.journal.note("run", kind=self.kind, token=self.token, harness=me)
+        self._start_relay()
+        for name in spec.nodes:
+            self._make_node(name, join=False)
+        for node in self.handles.values():
+            await self._open_relay_for(node)
+        started = await asyncio.gather(
+            *(node.start() for node in self.handles.values()), return_exceptions=True
+        )
+        for result in started:
+            if isinstance(result, BaseException):
+                raise result
+
+    def _start_relay(self) -> None:
+        spec = self.spec
+        block, control = claim(candidates(self.token), len(spec.nodes), self._ports.values())
+        self._block = block
+        file = spec.run_dir / RELAY_FILE
+        config = RelayConfig(
+            token=self.token,
+            seed=spec.seed,
+            block=block,
+            clients=spec.client_hosts,
+            framed=bool(self.system.frame_kinds()),
+            reset_after_ns=self._reset_after_ns,
+            lifetime_ns=spec.plan_ns + ORPHAN_NS,
+        )
+        with control:
+            file.touch(mode=0o600)
+            write_json(file, config)
+            self.journal.note("relay", control=block.control)
+            command = [sys.executable, "-m", "dissensus.harness.local.relay", str(file)]
+            self._relay = Child.start(
+                [*command, str(control.fileno())],
+                log=spec.run_dir / RELAY_LOG,
+                token=self.token,
+                fds=[control.fileno()],
+            )
+
+    async def _client(self) -> RelayClient:
+        """The connection to the relay, in the loop that runs now."""
+        loop = asyncio.get_running_loop()
+        if self._connection is None or self._loop is not loop:
+            self._loop = loop
+            self._connection = await RelayClient.open(self.block.control, self.token)
+        return self._connection
+
+    def _make_node(self, name: str, *, join: bool) -> LocalNode:
+        spec = self.spec
+        number = len(self.handles) + 1
+        ports = self._ports
+        numbers = {n: i for i, n in enumerate((*self.handles, name), 1)}
+        numbers |= {n: i for i, n in enumerate(spec.nodes, 1)}
+        block = self.block
+        node = LocalNode(
+            NodeSpec(
+                name=name,
+                listen={p: (block.address(NODE, number), n) for p, n in ports.items()},
+                peers={
+                    other: {p: (block.address(RELAY, i), n) for p, n in ports.items()}
+                    for other, i in numbers.items()
+                },
+                data_dir=(spec.run_dir / "nodes" / name).absolute(),
+                initial=spec.nodes,
+                join=join,
+                seed=spec.seed,
+            ),
+            self.system,
+            self.env,
+            token=self.token,
+            announce=self._announce,
+            ended=self._node_ended,
+        )
+        self.handles[name] = node
+        return node
+
+    async def _open_relay_for(self, node: LocalNode) -> None:
+        number = list(self.handles).index(node.name) + 1
+        relay = await self._client()
+        await relay.call("node", name=node.name, number=number, ports=list(self._ports.values()))
+
+    async def _announce(self, node: str, pid: int) -> None:
+        relay = await self._client()
+        await relay.call("process", node=node, pid=pid)
+
+    def _node_ended(self, node: LocalNode, log: list[str]) -> None:
+        if self.observe is not None:
+            fields = {"node": node.name, "up": False, "exit_code": node.exit_code(), "log": log}
+            self.observe("node", fields)
+
+    # -- where hosts are ------------------------------------------------------------------------
+
+    def _client_ip(self, host: str) -> str:
+        hosts = self.spec.client_hosts
+        if host not in hosts:
+            raise unknown_name("client host", host, hosts)
+        return self.block.address(CLIENT, hosts.index(host) + 1)
+
+    def _reached_at(self, node: str, port: str) -> Address:
+        if node not in self.handles:
+            raise unknown_name("node", node, self.handles)
+        peers = self.handles[node].spec.peers[node]
+        if port not in peers:
+            raise unknown_name("port", port, peers)
+        return peers[port]
+
+    # -- the end --------------------------------------------------------------------------------
+
+    async def _teardown(self) -> list[str]:
+        if self.spec.keep:
+            relay = await self._client()
+            await relay.call("heal-all")
+            await relay.call("keep", lifetime_ns=KEPT_NS)
+            relay.close()
+            self.journal.note("kept", nodes=[n.name for n in self.handles.values() if n.pid])
+            return []
+        relay_gone = self._relay is None or self._relay.exit_code() is not None
+        if not relay_gone:
+            await self._quit()
+        left = await asyncio.to_thread(self._end_all)
+        self.journal.note("teardown", left=left)
+        return left
+
+    async def _quit(self) -> None:
+        try:
+            relay = await self._client()
+            await relay.call("quit")
+            relay.close()
+        except OSError:
+            return
+
+    def _end_all(self) -> list[str]:
+        children = [*(node.child for node in self.handles.values()), self._relay]
+        for child in children:
+            if child is not None:
+                child.asked = True
+        left = processes.end(processes.with_token(self.token))
+        for child in children:
+            if child is not None:
+                child.kill()
+        return [f"process {who.pid} of the run does not end" for who in left]

@@ -1,0 +1,116 @@
+"""A child process of a run: in a session of its own, with the run's token, its output in a file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from dissensus.harness.errors import EnvironmentFault, SystemFault
+from dissensus.harness.local import processes
+from dissensus.harness.local.processes import NODE_VARIABLE, TOKEN_VARIABLE
+
+EXIT_POLL_S = 0.05
+"""How often a child is looked at where the kernel has no pidfd."""
+
+
+class Child:
+    """One process, from its start to its end."""
+
+    def __init__(self, process: subprocess.Popen[bytes], token: str, node: str) -> None:
+        self._process = process
+        self._token = token
+        self._node = node
+        self._ended: asyncio.Future[None] | None = None
+        self.asked = False
+        """Its end was asked for."""
+
+    @classmethod
+    def start(
+        cls,
+        argv: Sequence[str],
+        *,
+        log: Path,
+        token: str,
+        node: str = "",
+        environ: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        fds: Sequence[int] = (),
+    ) -> Child:
+        """Start it. Raises SystemFault when the program cannot be run."""
+        environment = {**os.environ, **(environ or {}), TOKEN_VARIABLE: token, NODE_VARIABLE: node}
+        try:
+            output = log.open("ab")
+        except OSError as error:
+            raise EnvironmentFault(f"{log}: {error.strerror}") from error
+        with output:
+            try:
+                process = subprocess.Popen(
+                    [*argv],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    cwd=cwd,
+                    pass_fds=fds,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise SystemFault(f"cannot run {argv[0]!r}: {error.strerror}") from error
+        return cls(process, token, node)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def exit_code(self) -> int | None:
+        """The exit code, or the negative number of a signal; None while it runs."""
+        return self._process.poll()
+
+    def state(self) -> str:
+        """ "up", "paused" or "down"."""
+        return processes.DOWN if self.exit_code() is not None else processes.state_of(self.pid)
+
+    def watch(self, ended: Callable[[], object]) -> None:
+        """Call `ended` in this loop as soon as it is gone."""
+        loop = asyncio.get_running_loop()
+        if not hasattr(os, "pidfd_open"):
+            self._poll(loop, ended)
+            return
+        fd = os.pidfd_open(self.pid)
+
+        def gone() -> None:
+            loop.remove_reader(fd)
+            os.close(fd)
+            self._process.wait()
+            ended()
+
+        loop.add_reader(fd, gone)
+
+    def _poll(self, loop: asyncio.AbstractEventLoop, ended: Callable[[], object]) -> None:
+        if self.exit_code() is None:
+            loop.call_later(EXIT_POLL_S, self._poll, loop, ended)
+        else:
+            ended()
+
+    def signal(self, number: int) -> None:
+        """To its whole process group; nothing happens when that is gone."""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return
+
+    def kill(self) -> list[str]:
+        """SIGKILL it, its group, and what left the group but carries its token and node.
+
+        Waits until all are gone; returns what stays.
+        """
+        self.asked = True
+        self.signal(signal.SIGKILL)
+        self._process.wait()
+        mine = [who for who in processes.with_token(self._token) if who.node == self._node]
+        left = processes.end(mine)
+        return [f"process {who.pid} of {self._node or 'the run'} does not end" for who in left]
