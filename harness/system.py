@@ -8,6 +8,7 @@ flag, not a base class.
 
 from __future__ import annotations
 
+import traceback
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -16,9 +17,9 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 
 from dissensus.harness.cluster import NodeInfo
-from dissensus.harness.env import Env, NotSent
-from dissensus.harness.errors import EnvironmentFault, UserError
-from dissensus.harness.ops import Op
+from dissensus.harness.env import DeadlineExceeded, Disconnected, Env, NotSent
+from dissensus.harness.errors import EnvironmentFault, SystemFault, UserError
+from dissensus.harness.ops import Op, OpType
 from dissensus.harness.simnode import SimNode
 
 
@@ -75,12 +76,22 @@ class Client:
 
     The method's name is `f` with "-" as "_". What it returns becomes the completed value of the
     operation (None keeps the invoked one). Errors become outcomes by these tables: `Failed` and
-    everything in `definite` is `fail`; operations in `idempotent` (reads) `fail` on any error; all
-    else is `info`. One instance serves one process from `open` to `close`, one operation at a time;
+    everything in `definite` is `fail`; everything in `indefinite` is `fail` for operations in
+    `idempotent` (reads), for which it does not matter, else `info`. Any other error is a bug of the
+    client and ends the run: `indefinite = (*Client.indefinite, TheirError)` adds those of a client
+    library. One instance serves one process from `open` to `close`, one operation at a time;
     a Cancelled in the middle of an operation must be let through.
     """
 
     definite: ClassVar[Mapping[type[BaseException], str]] = {NotSent: "not-sent"}
+    indefinite: ClassVar[tuple[type[BaseException], ...]] = (
+        Unsure,
+        DeadlineExceeded,
+        Disconnected,
+        NotSent,
+        OSError,
+        EOFError,
+    )
     idempotent: ClassVar[frozenset[str]] = frozenset({"read", "get"})
 
     async def open(self, env: Env, session: ClientSession) -> None:
@@ -89,13 +100,52 @@ class Client:
         self.session = session
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections. Called after an `open` that failed, too."""
 
     def hints(self) -> tuple[str | None, dict[str, Any] | None]:
         """(node that served the last operation, hints such as revision or term), read after each
         operation.
         """
         return None, None
+
+
+def outcome_of(client: Client, f: str, error: Exception) -> tuple[OpType, str]:
+    """What an error of a client's method means for the operation: (type, short name of the error).
+
+    Raises SystemFault where the client's tables do not know it: an adapter with a bug.
+    """
+    if isinstance(error, Failed):
+        return "fail", error.error
+    for kind, name in client.definite.items():
+        if isinstance(error, kind):
+            return "fail", name
+    if not isinstance(error, client.indefinite):
+        raise bug_of(client, f, error) from error
+    outcome: OpType = "fail" if f in client.idempotent else "info"
+    if isinstance(error, Unsure):
+        return outcome, error.error
+    return outcome, NAMES.get(type(error), type(error).__name__)
+
+
+def bug_of(client: Client, what: str, error: Exception) -> SystemFault:
+    """The fault that an error is which no table of the client names."""
+    *_, frame = traceback.extract_tb(error.__traceback__) or [None]
+    place = f" at {frame.filename}:{frame.lineno}" if frame else ""
+    fault = SystemFault(
+        f"{type(client).__name__}.{what} raised {type(error).__name__}: {error}{place}. A client "
+        "raises Failed, Unsure, or what its tables `definite` and `indefinite` name"
+    )
+    fault.__cause__ = error
+    return fault
+
+
+NAMES: Mapping[type[Exception], str] = {
+    DeadlineExceeded: "timeout",
+    Disconnected: "disconnected",
+    NotSent: "not-sent",
+    TimeoutError: "timeout",
+}
+"""How errors are called in a history; others by the name of their class."""
 
 
 class System(Protocol):

@@ -15,14 +15,14 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
 from dissensus.harness.cluster import ClusterSpec
 from dissensus.harness.clusters.sim import OracleAlarm, SimCluster
-from dissensus.harness.env import DeadlineExceeded, Disconnected, Env, NotSent
+from dissensus.harness.env import Env
 from dissensus.harness.history import History
 from dissensus.harness.ops import Op, OpType
 from dissensus.harness.randomness import Rng
 from dissensus.harness.sim.mishaps import Mishaps
 from dissensus.harness.sim.network import Weather
 from dissensus.harness.sim.profiles import PROFILES, Profile
-from dissensus.harness.system import Client, ClientSession, Failed, System, Unsure
+from dissensus.harness.system import Client, ClientSession, System, outcome_of
 
 Judge = Callable[[History], Optional[str]]
 """Judges a whole history: None where it is fine, else what is wrong, in one sentence."""
@@ -174,8 +174,7 @@ class _Run:
                 self.limits.op_timeout_ns, method(asked.key, asked.value)
             )
         except Exception as failure:
-            done.type = outcome_of(client, f, failure)
-            done.error = type(failure).__name__
+            done.type, done.error = outcome_of(client, f, failure)
         else:
             done.type = "ok"
             self.succeeded(done, result)
@@ -198,18 +197,6 @@ class _Run:
         line = (op.time_ns, op.process, op.type, op.f, op.key, op.value, op.error)
         self.crc = zlib.crc32(repr(line).encode(), self.crc)
         self.history.add(op)
-
-
-def outcome_of(client: Client, f: str, error: Exception) -> OpType:
-    """What an exception of a client's method means for the operation (`system.Client`).
-
-    Raises it again where it is neither the system's nor the network's: an adapter with a bug.
-    """
-    if isinstance(error, (Failed, *client.definite)):
-        return "fail"
-    if not isinstance(error, (Unsure, DeadlineExceeded, Disconnected, NotSent)):
-        raise error
-    return "fail" if f in client.idempotent else "info"
 
 
 def run_seed(

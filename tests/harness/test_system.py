@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
-from dissensus.harness.errors import EnvironmentFault, UserError
-from dissensus.harness.system import Client, NodeSpec, System
+from dissensus.harness.env import DeadlineExceeded, NotSent
+from dissensus.harness.errors import EnvironmentFault, SystemFault, UserError
+from dissensus.harness.system import Client, Failed, NodeSpec, System, Unsure, outcome_of
 
 
 class Smallest(System):
@@ -65,3 +67,46 @@ def test_a_system_without_argv_cannot_be_made() -> None:
 
     with pytest.raises(TypeError, match="argv"):
         Nothing()  # type: ignore[abstract]
+
+
+def test_errors_become_outcomes_by_the_clients_tables() -> None:
+    client = Client()
+    assert outcome_of(client, "write", Failed("mismatch")) == ("fail", "mismatch")
+    assert outcome_of(client, "write", NotSent("refused")) == ("fail", "not-sent")
+    assert outcome_of(client, "write", Unsure("busy")) == ("info", "busy")
+    assert outcome_of(client, "write", DeadlineExceeded("late")) == ("info", "timeout")
+    assert outcome_of(client, "write", ConnectionResetError()) == ("info", "ConnectionResetError")
+    assert outcome_of(client, "read", Unsure("busy")) == ("fail", "busy")
+    assert outcome_of(client, "read", DeadlineExceeded("late")) == ("fail", "timeout")
+
+
+def test_a_client_adds_the_errors_of_its_library() -> None:
+    class Theirs(Exception):
+        pass
+
+    class Refused(Theirs):
+        pass
+
+    class Adapter(Client):
+        definite: ClassVar[Mapping[type[BaseException], str]] = {Refused: "refused"}
+        indefinite: ClassVar[tuple[type[BaseException], ...]] = (*Client.indefinite, Theirs)
+
+    assert outcome_of(Adapter(), "write", Refused()) == ("fail", "refused")
+    assert outcome_of(Adapter(), "write", Theirs()) == ("info", "Theirs")
+    assert outcome_of(Adapter(), "write", NotSent("?")) == ("info", "not-sent")
+
+
+def test_an_error_that_no_table_names_is_a_bug_of_the_client() -> None:
+    class Adapter(Client):
+        def read(self) -> float:
+            return 1 / 0
+
+    try:
+        Adapter().read()
+    except ZeroDivisionError as error:
+        bug = error
+    with pytest.raises(
+        SystemFault, match=r"Adapter.read raised ZeroDivisionError.*py:\d+"
+    ) as raised:
+        outcome_of(Adapter(), "read", bug)
+    assert raised.value.__cause__ is bug

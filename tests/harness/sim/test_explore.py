@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 
 from dissensus.harness.clusters.sim import SimCluster
-from dissensus.harness.env import DeadlineExceeded, NotSent
 from dissensus.harness.history import INFO, OK, History
 from dissensus.harness.randomness import Rng
 from dissensus.harness.sim import profiles
-from dissensus.harness.sim.explore import Outcome, outcome_of, run_seed
+from dissensus.harness.sim.explore import Outcome, run_seed
 from dissensus.harness.sim.profiles import MISHAPS, PROFILES
-from dissensus.harness.system import Client, Failed, System, Unsure
+from dissensus.harness.system import System
 
 Toy = Callable[..., SimCluster]
 
@@ -112,14 +111,3 @@ def test_a_seed_gives_the_same_outcome_again(toy: Toy) -> None:
     first, again = explore(toy, "", range(3)), explore(toy, "", range(3))
     assert first == again
     assert len({o.digest for o in first}) == 3
-
-
-def test_errors_become_outcomes_by_the_clients_tables() -> None:
-    client = Client()
-    assert outcome_of(client, "write", Failed("differs")) == "fail"
-    assert outcome_of(client, "write", NotSent("refused")) == "fail"
-    assert outcome_of(client, "write", Unsure("?")) == "info"
-    assert outcome_of(client, "write", DeadlineExceeded("late")) == "info"
-    assert outcome_of(client, "read", DeadlineExceeded("late")) == "fail"
-    with pytest.raises(ZeroDivisionError):
-        outcome_of(client, "read", ZeroDivisionError())
