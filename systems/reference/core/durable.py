@@ -33,7 +33,7 @@ class Entry(NamedTuple):
     """A log entry. Its index is its position; `op` is a flat tuple of scalars.
 
     A tuple and not a class: it is built once per write, shared by log, patches and messages, and
-    coded as an array. For kind CONFIG `op` is the four tuples of `raft.config.Config`; else
+    coded as an array. For kind CONFIG `op` is the tuples of `raft.config.Config.pack`; else
     strings, integers, booleans and None.
     """
 

@@ -72,8 +72,8 @@ class CancelTimer:
 
 @dataclass
 class Ask:
-    """Ask the driver for a value: kind "entropy" (int below 2**64) or "clock" (ns). Answered by
-    `Answer`.
+    """Ask the driver for a value, answered by `Answer`. Kinds: "entropy" (int below 2**64), "clock"
+    (ns), and "turn" (0, once everything that has arrived was stepped: so a batch knows its end).
     """
 
     __slots__ = ("kind", "token")

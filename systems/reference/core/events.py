@@ -66,7 +66,7 @@ class Persisted:
 
 @dataclass
 class Answer:
-    """The driver's answer to `Ask(token, kind)`: entropy or a clock reading."""
+    """The driver's answer to `Ask(token, kind)`: entropy, a clock reading, or a turn's end."""
 
     __slots__ = ("token", "value")
     token: Any

@@ -57,6 +57,7 @@ class Driver:
         "_answers",
         "_carry",
         "_start_with",
+        "_turns",
         "_world",
         "core",
         "outbox",
@@ -72,6 +73,7 @@ class Driver:
         self._world = world
         self._start_with: Any = None
         self._answers: list[Answer] = []
+        self._turns: list[Answer] = []
         self._carry: dict[type, Any] = {
             Persist: lambda e: store.append(e.patch),
             Send: lambda e: world.send(e.dst, e.msg),
@@ -98,7 +100,11 @@ class Driver:
             self._execute(self.outbox.push(effects))
 
     def flush(self) -> None:
-        """End of a batch: write what was persisted and begin an fsync if none is running."""
+        """End of a batch: tell the core if it asked; write what was persisted and begin an fsync
+        if none is running.
+        """
+        while self._turns:
+            self.step(self._turns.pop(0))
         self.store.flush()
 
     def synced(self, token: int) -> None:
@@ -119,4 +125,7 @@ class Driver:
             carry[type(effect)](effect)
 
     def _ask(self, effect: Ask) -> None:
-        self._answers.append(Answer(effect.token, self._world.ask(effect.kind)))
+        if effect.kind == "turn":
+            self._turns.append(Answer(effect.token, 0))
+        else:
+            self._answers.append(Answer(effect.token, self._world.ask(effect.kind)))
