@@ -1,0 +1,173 @@
+"""The bundled Raft as a system: its configuration, its status, its commands, on real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dissensus.harness.errors import SystemFault, UserError
+from dissensus.harness.registry import load_system
+from dissensus.harness.system import NodeSpec
+from dissensus.systems.reference.core.client_messages import ClientReply, ClientRequest
+from dissensus.systems.reference.host.config import load
+from dissensus.systems.reference.system import RaftSystem
+from dissensus.systems.reference.wire.frames import ClientHello, client_codec
+
+WAIT_S = 20
+NAMES = ("n1", "n2", "n3")
+
+
+def specs_in(folder: Path) -> dict[str, NodeSpec]:
+    sockets = [socket.socket() for _ in NAMES]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    peers = {n: {"client": one.getsockname()[:2]} for n, one in zip(NAMES, sockets, strict=True)}
+    for one in sockets:
+        one.close()
+    return {
+        name: NodeSpec(
+            name=name, listen=peers[name], peers=peers, data_dir=folder / name, initial=NAMES
+        )
+        for name in NAMES
+    }
+
+
+def test_options_are_checked_when_the_system_is_made() -> None:
+    assert dict(RaftSystem(election_ms=100, heartbeat_ms=20).options()) == {
+        "election_ms": 100,
+        "heartbeat_ms": 20,
+    }
+    for options, said in (
+        ({"election_sm": 1}, "did you mean 'election_ms'"),
+        ({"election_ms": 5}, "from 10 to 60000, not 5"),
+        ({"election_ms": 100, "heartbeat_ms": 50}, "at most a third"),
+        ({"lease_reads": 1}, "true or false"),
+        ({"mutant": "R99"}, "unknown mutant of raft 'R99'"),
+    ):
+        with pytest.raises(UserError, match=said):
+            RaftSystem(**options)  # type: ignore[arg-type]
+    assert load_system("raft", {"max_entries": 7}).name == "raft"
+
+
+def test_a_node_is_told_all_it_needs(tmp_path: Path) -> None:
+    spec = specs_in(tmp_path)["n2"]
+    system = RaftSystem(run_token="t", max_entries=9)
+    system.prepare(spec)
+    argv = system.argv(spec)
+    config = load(Path(argv[-1]))
+    assert config.node == "n2"
+    assert config.first_members() == NAMES
+    assert config.options == {"max_entries": 9}
+    assert tuple(config.listen) == tuple(spec.listen["client"])
+
+
+def test_a_node_that_is_not_there(tmp_path: Path) -> None:
+    spec = specs_in(tmp_path)["n1"]
+    system: Any = RaftSystem()
+    assert asyncio.run(system.info(None, spec)) is None
+    assert asyncio.run(system.ready(None, spec)) is False
+    with pytest.raises(SystemFault, match="n1 does not answer 'campaign'"):
+        asyncio.run(system.admin(None, spec, "campaign", {}))
+
+
+class Processes:
+    """Three real nodes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.system: Any = RaftSystem(run_token="t")
+        self.specs = specs_in(folder)
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        for name in NAMES:
+            self.system.prepare(self.specs[name])
+            self.start(name)
+
+    def start(self, name: str) -> None:
+        argv = self.system.argv(self.specs[name])
+        self.running[name] = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
+
+    def kill(self, name: str) -> None:
+        self.running[name].kill()
+        self.running[name].wait()
+
+    async def leader(self, among: tuple[str, ...] = NAMES) -> str:
+        async def found() -> str | None:
+            for name in among:
+                info = await self.system.info(None, self.specs[name])
+                if info is not None and info.role == "leader":
+                    return name
+            return None
+
+        return await until(found)  # type: ignore[no-any-return]
+
+    async def ask(self, name: str, *op: Any) -> ClientReply:
+        reader, writer = await asyncio.open_connection(*self.specs[name].listen["client"])
+        codec = client_codec()
+        for msg in (ClientHello("test"), ClientRequest(0, 1, 0, op)):
+            writer.write(codec.encode(msg))
+        try:
+            while True:
+                for msg in codec.feed(await asyncio.wait_for(reader.read(9999), WAIT_S)):
+                    if type(msg) is ClientReply:
+                        return msg
+        finally:
+            writer.close()
+
+
+async def until(found: Callable[[], Awaitable[Any]]) -> Any:
+    """What `found` gives once that is something."""
+    async with asyncio.timeout(WAIT_S):
+        while (value := await found()) is None:  # noqa: ASYNC110 (another process changes)
+            await asyncio.sleep(0.02)
+    return value
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[Processes]:
+    made = Processes(tmp_path)
+    yield made
+    for process in made.running.values():
+        process.terminate()
+        assert process.wait() in (0, -15)
+
+
+@pytest.mark.cluster
+def test_three_processes_elect_replicate_answer_and_recover(nodes: Processes) -> None:
+    async def story() -> None:
+        first = await nodes.leader()
+        assert (await nodes.ask(first, "put", "k", 7)).ok
+        for name in NAMES:
+            assert (await nodes.ask(name, "get", "k")).result == 7
+        nodes.kill(first)
+        rest = tuple(name for name in NAMES if name != first)
+        second = await nodes.leader(rest)
+        assert (await nodes.ask(second, "put", "k", 8)).ok
+        nodes.start(first)
+
+        async def answers() -> bool | None:
+            try:
+                reply = await nodes.ask(first, "get", "k")
+            except OSError:
+                return None
+            return True if reply.ok and reply.result == 8 else None
+
+        assert await until(answers)
+        admin = nodes.system.admin
+        handed = await admin(None, nodes.specs[second], "transfer", {"node": first})
+        assert handed == {"ok": True, "to": first}
+        assert await nodes.leader((first,)) == first
+        config = await admin(None, nodes.specs[first], "config", {})
+        assert config["config"]["voters"] == list(NAMES)
+        with pytest.raises(UserError, match="unknown command of raft 'dance'"):
+            await admin(None, nodes.specs[first], "dance", {})
+        info = await nodes.system.info(None, nodes.specs[first])
+        assert info.commit >= 4
+        json.dumps(info.extra)
+
+    asyncio.run(story())
