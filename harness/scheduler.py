@@ -168,8 +168,7 @@ class Scheduler:
                 break
             op, self._gen = step
             if isinstance(op, Pending):
-                if op.until_ns <= now_ns:
-                    raise UserError(f"a generator is pending until {op.until_ns}, which is past")
+                self._check_pending(now_ns, op.until_ns, idle=not dispatch)
                 return op.until_ns
             thread = self.thread_of(op.process)
             if not self._free >> thread & 1 or self.processes[thread] != op.process:
@@ -177,6 +176,15 @@ class Scheduler:
             self._invoke(now_ns, thread, op)
             dispatch.append(op)
         return NEVER
+
+    def _check_pending(self, now_ns: int, until_ns: int, *, idle: bool) -> None:
+        if until_ns <= now_ns:
+            raise UserError(f"a generator is pending until {until_ns}, which is past")
+        if until_ns == NEVER and idle and self._free == self._threads and not self._submitted:
+            raise UserError(
+                "the generator waits for ever: every thread is free, and it has no operation for "
+                "any of them (is a part of it for a nemesis thread, and there is none?)"
+            )
 
     def _invoke(self, now_ns: int, thread: int, op: Op) -> None:
         op.time_ns = now_ns

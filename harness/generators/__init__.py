@@ -24,6 +24,7 @@ Rules that hold for all of them:
   operation goes to the next free thread, in turn. `on_clients`, `on_nemesis` and `reserve` say
   which threads a generator may use, `each_thread` and `each_process` give each a copy of its own.
 - `phases` and `synchronize` wait until all threads have come back; `then` does not.
+- `simulate.simulate(generator)` shows what it does, without a system and without waiting.
 - A generator that must know what became of operations implements `update` (`registers.Cas` is an
   example); a new combinator is a frozen class with `op`, `update` and `seeded` (see `base`).
 """

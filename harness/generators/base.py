@@ -267,7 +267,7 @@ class Concat(Generator, frozen=True):
         while True:
             step = current.op(ctx)
             if step is not None:
-                if step[1] is self.current:
+                if step[1] is self.current and index == self.index:
                     return step[0], self
                 return step[0], Concat(step[1], self.rest, index)
             if index == len(self.rest):

@@ -103,7 +103,8 @@ class Spaced(Generator, frozen=True):
             # The operation is dropped and made again when it is due: generators are pure.
             return Pending(self.due_ns), self
         gap = draw(self.stream, ctx.serial, 2 * self.gap_ns + 1) if self.random else self.gap_ns
-        base = self.due_ns if ctx.time_ns - self.due_ns <= LATENESS_NS else ctx.time_ns
+        punctual = self.due_ns >= 0 and ctx.time_ns - self.due_ns <= LATENESS_NS
+        base = self.due_ns if punctual else ctx.time_ns
         return op, self._with(after, base + gap)
 
     def update(self, event: Op) -> Generator:
