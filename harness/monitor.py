@@ -64,12 +64,15 @@ class Monitor:
     """`watch` runs until it is cancelled; `leader` and `views` may be read at any time."""
 
     def __init__(
-        self, cluster: Cluster, write: Write, *, explained: Callable[[], Collection[str]]
+        self, cluster: Cluster, write: Write, *, explained: Callable[[], Collection[str]] = tuple
     ) -> None:
-        """`write` takes whole events; `explained` names the nodes that a fault holds down now."""
+        """`write` takes whole events."""
         self.cluster = cluster
+        self.explained = explained
+        """Names the nodes that a fault holds down now."""
         self._write = write
-        self._explained = explained
+        self.deaths: list[str] = []
+        """Deaths that no fault explains, a sentence each."""
         self._nodes: dict[str, _Watched] = {}
 
     @property
@@ -108,7 +111,7 @@ class Monitor:
         state = await node.state()
         info = await node.info() if state == UP else None
         self._take(watched, name, state, info)
-        missed = watched.alive and state == DOWN and name not in self._explained()
+        missed = watched.alive and state == DOWN and name not in self.explained()
         if missed and watched.missed:
             # Seen twice: at the first look a fault may just have begun, or its undo may go on.
             watched.alive = missed = False
@@ -163,6 +166,7 @@ class Monitor:
         """Report a death that no fault explains."""
         code, words = node.exit_code(), last_lines(node.logs())
         text = f"{name} ended by itself" + ("" if code is None else f" with {exit_text(code)}")
+        self.deaths.append(text)
         mark = {"ev": "mark", "t": self.cluster.env.now(), "name": "node-died", "node": name}
         self._write({**mark, "exit_code": code, "log": words, "text": text})
 

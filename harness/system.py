@@ -19,7 +19,7 @@ import msgspec
 from dissensus.harness.cluster import NodeInfo
 from dissensus.harness.env import DeadlineExceeded, Disconnected, Env, NotSent
 from dissensus.harness.errors import EnvironmentFault, SystemFault, UserError
-from dissensus.harness.ops import Op, OpType
+from dissensus.harness.ops import OpType
 from dissensus.harness.simnode import SimNode
 
 
@@ -226,11 +226,8 @@ class System(Protocol):
 
 
 class Workload(Protocol):
-    """What is asked of the system and how the answers are judged: generator, final generator,
-    checkers.
-
-    `generator` yields operations for the chaos phase (see `generators`), `final` the last reads
-    after the verified heal, `warmup` one success of every f.
+    """What is asked of the system. The methods give what `generators.lift` takes; `concurrency` is
+    the number of threads.
     """
 
     name: str
@@ -239,8 +236,14 @@ class Workload(Protocol):
     model: str
     """Name of the model for linearizability ("register", "cas-register"), "" where none applies."""
 
-    def warmup(self, concurrency: int) -> Any: ...
+    def warmup(self, concurrency: int) -> Any:
+        """Operations until one of every f has succeeded; the chaos begins after that."""
+        ...
 
-    def generator(self, concurrency: int) -> Any: ...
+    def generator(self, concurrency: int) -> Any:
+        """Operations for the chaos phase, without end; the runner bounds rate and time."""
+        ...
 
-    def final(self, concurrency: int, history: Sequence[Op]) -> Any: ...
+    def final(self, concurrency: int, keys: Sequence[Any]) -> Any:
+        """The last reads, after the verified heal. `keys`: those used in the run, latest last."""
+        ...

@@ -8,6 +8,7 @@ it: "ack-before-fsync", "read-anywhere" (backups answer reads too), "forked-dige
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from collections.abc import Callable, Mapping
@@ -109,7 +110,9 @@ class ToyNode:
         digest = zlib.crc32(json.dumps(shown).encode())
         if self.bug == "forked-digest" and not self.primary:
             digest += 1
-        self.host.applied(len(shown) * 100 + (key or 0), digest)
+        # Keys are applied in any order: an index of its own for each state of each key.
+        index = hashlib.blake2b(f"{key}/{len(shown)}".encode(), digest_size=6).digest()
+        self.host.applied(int.from_bytes(index, "big"), digest)
         if self.primary:
             self._copy(key)
 

@@ -1,0 +1,283 @@
+"""`dissensus run`: one run, or several with neighbouring seeds, from the plan to the verdict."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from dissensus.harness.checker import RunView
+    from dissensus.harness.plan import Plan
+    from dissensus.harness.runner import Parts, RunEnd
+    from dissensus.harness.store import VerdictFile
+
+DEFAULT_NODES = 3
+SEED_BITS = 31
+"""Of a seed that was not given: short enough to be typed again."""
+
+STORE = click.option(
+    "--store",
+    default=Path("store"),
+    type=click.Path(path_type=Path, file_okay=False),
+    show_default=True,
+    help="Folder of runs.",
+)
+
+
+@click.command()
+@click.argument("system")
+@click.option("--nodes", default=DEFAULT_NODES, show_default=True, help="Number of nodes.")
+@click.option("--time", "time_", default="30s", show_default=True, help="Length of the chaos.")
+@click.option("--rate", default=100.0, show_default=True, help="Operations a second; 0: no limit.")
+@click.option(
+    "--concurrency", default="2n", show_default=True, help="Processes: 10, or 2n (twice the nodes)."
+)
+@click.option("--faults", default="", help="Faults or families of them: kill,partition.")
+@click.option("--on", default="local", show_default=True, help="Where nodes live: local, sim.")
+@click.option("--workload", default="", help="What is asked (default: cas-register).")
+@click.option("--scenario", default="", help="A scripted scenario in place of workload and faults.")
+@click.option("--seed", type=int, help="Seed of all that is drawn (default: drawn, and printed).")
+@click.option("--mutant", default="", help="A mutant of the bundled system (R13).")
+@click.option("--option", "options", multiple=True, help="Option of the system: NAME=VALUE.")
+@click.option("--repeat", default=1, show_default=True, help="Runs with seeds SEED, SEED+1, ...")
+@click.option("--keep", is_flag=True, help="Leave nodes up and data in place.")
+@STORE
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+def run(**words: Any) -> int:
+    """Run a system under faults and judge it.
+
+    SYSTEM is a name from `dissensus systems`, or PATH.py:CLASS.
+    """
+    from msgspec.structs import replace
+
+    from dissensus.harness.plan import REPEAT_MAX, SEED_MAX, within
+
+    repeat = within("repeat", words["repeat"], 1, REPEAT_MAX)
+    plan = plan_of(words)
+    within("seed", plan.seed + repeat - 1, 0, SEED_MAX)
+    codes = []
+    for number in range(repeat):
+        finished = perform(replace(plan, seed=plan.seed + number), words["store"])
+        if words["form"] == "json":
+            show_json(finished)
+        elif repeat == 1:
+            show_text(finished)
+        else:
+            click.echo(line_of(finished))
+        codes.append(finished.exit_code)
+        if finished.end.outcome == "interrupted":
+            break
+    return worst(codes)
+
+
+def plan_of(words: dict[str, Any]) -> Plan:
+    """The plan that the command's words mean. Raises UserError."""
+    from secrets import randbits
+
+    from dissensus.harness import plan as plans
+    from dissensus.harness.scenario import DEFAULT_WORKLOAD as SCENARIO_WORKLOAD
+    from dissensus.harness.workloads import DEFAULT_WORKLOAD
+    from dissensus.nemeses.table import WORDS
+
+    nodes = plans.within("nodes", words["nodes"], 1, plans.NODES_MAX)
+    options = plans.parse_options(words["options"])
+    if words["mutant"]:
+        options["mutant"] = words["mutant"]
+    seed = randbits(SEED_BITS) if words["seed"] is None else words["seed"]
+    usual = SCENARIO_WORKLOAD if words["scenario"] else DEFAULT_WORKLOAD
+    return plans.Plan(
+        system=words["system"],
+        options=options,
+        nodes=nodes,
+        time_ns=plans.parse_duration(words["time_"], what="time"),
+        rate_hz=plans.parse_rate(words["rate"]),
+        concurrency=plans.parse_concurrency(words["concurrency"], nodes),
+        faults=plans.parse_faults(words["faults"], WORDS),
+        on=words["on"],
+        workload=words["workload"] or usual,
+        scenario=words["scenario"],
+        seed=plans.within("seed", seed, 0, plans.SEED_MAX),
+        keep=words["keep"],
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A run that was made, judged and drawn."""
+
+    plan: Plan
+    folder: Path
+    run: RunView
+    verdicts: VerdictFile
+    report: Path | None
+    """None where the disk did not take it."""
+    end: RunEnd
+
+    @property
+    def exit_code(self) -> int:
+        return self.verdicts.exit_code
+
+
+def perform(plan: Plan, base: Path) -> Finished:
+    """Make a run, judge it, draw it. What fails on the way is said on stderr; the history is kept.
+
+    Raises UserError for a plan that cannot be run, OSError where no history can be begun.
+    """
+    from datetime import datetime
+
+    from dissensus.harness import store
+    from dissensus.harness.cli import explain
+    from dissensus.harness.interrupt import Interrupts
+    from dissensus.harness.progress import Display, Tally
+    from dissensus.harness.provenance import gather
+    from dissensus.harness.runner import make_run
+
+    parts = parts_of(plan)
+    begun = datetime.now().astimezone()
+    folder = store.create(base, parts.system.name, plan.seed, now=begun)
+    provenance = gather(plan, parts.system, engine=engine(), begun=begun, argv=sys.argv)
+    tally = Tally()
+    with Display(tally, title_of(plan, parts.system.name)):
+        hints = Interrupts(
+            first=lambda: setattr(tally, "note", "ending; Ctrl-C again leaves at once"),
+            last_words=lambda: f"left in the middle; to undo what is left: dissensus heal {folder}",
+        )
+        with hints:
+            end = make_run(
+                parts, folder, provenance=provenance, tally=tally, stop=lambda: hints.asked
+            )
+        tally.note = "judging"
+        run, verdicts = judged(folder, end)
+    if end.error is not None:
+        explain(end.error)
+    return Finished(
+        plan=plan, folder=folder, run=run, verdicts=verdicts, report=drawn(run, verdicts), end=end
+    )
+
+
+def parts_of(plan: Plan) -> Parts:
+    """System, workload, faults and scenario of a plan. Raises UserError."""
+    from dissensus.harness.registry import load_system
+    from dissensus.harness.runner import Faults, Parts
+    from dissensus.harness.scenario import load_scenario
+    from dissensus.harness.workloads import check_fits, load_workload
+    from dissensus.nemeses.schedule import compose, run_schedule
+    from dissensus.nemeses.table import NEMESES
+
+    system = load_system(plan.system, plan.options)
+    workload = load_workload(plan.workload)
+    check_fits(workload, system)
+    return Parts(
+        plan=plan,
+        system=system,
+        workload=workload,
+        faults=Faults(nemeses=NEMESES, compose=compose, follow=run_schedule),
+        scenario=load_scenario(plan.scenario, system) if plan.scenario else None,
+    )
+
+
+def engine() -> str:
+    """The engine that will judge, for the provenance."""
+    from dissensus import __version__
+    from dissensus.checkers.linearizability import PythonEngine
+
+    return f"{PythonEngine.name} {__version__}"
+
+
+def title_of(plan: Plan, system: str) -> str:
+    """What the live display is headed by."""
+    mutant = f" (mutant {plan.options['mutant']})" if "mutant" in plan.options else ""
+    return f"{system}{mutant} on {plan.on}, seed {plan.seed}"
+
+
+def judged(folder: Path, end: RunEnd) -> tuple[RunView, VerdictFile]:
+    """Judge what was recorded, and keep the verdicts where the disk lets us."""
+    from dissensus.checkers.judge import judge
+    from dissensus.harness import store
+    from dissensus.harness.checker import Budget
+    from dissensus.harness.cli import explain
+    from dissensus.harness.verdict import compose, exit_code
+
+    run = store.load(folder)
+    verdicts = judge(run, Budget())
+    validity = compose(verdicts)
+    code = exit_code(
+        verdicts, failed=end.outcome == "failed", interrupted=end.outcome == "interrupted"
+    )
+    try:
+        store.write_verdicts(folder, verdicts, validity=validity, exit_code=code)
+    except OSError as error:
+        explain(error)
+    return run, store.VerdictFile(validity=validity, exit_code=code, verdicts=verdicts)
+
+
+def drawn(run: RunView, verdicts: VerdictFile) -> Path | None:
+    """The report; None where the disk does not take it, which is said and changes no verdict."""
+    from dissensus.harness.cli import explain
+    from dissensus.reports.html import write_report
+
+    try:
+        return write_report(run, verdicts)
+    except OSError as error:
+        explain(error)
+        return None
+
+
+# -- what is said of a run --------------------------------------------------------------------
+
+
+def show_text(finished: Finished) -> None:
+    """The summary, and how to go on."""
+    from rich.console import Console
+
+    from dissensus.reports.terminal import summary
+
+    console = Console()
+    console.print(summary(finished.run, finished.verdicts), soft_wrap=True)
+    if finished.plan.keep:
+        console.print(f"nodes are up; to end them: dissensus heal {finished.folder}")
+    if finished.exit_code:
+        console.print(f"again: {finished.plan.command()}", soft_wrap=True, highlight=False)
+
+
+def line_of(finished: Finished) -> str:
+    """One line, for one of several runs."""
+    from dissensus.harness.history import INFO, OK
+
+    outcomes = finished.run.history.outcome
+    effective = sum(fault.effective for fault in finished.run.faults)
+    return (
+        f"seed {finished.plan.seed}  {finished.verdicts.validity:<7}  exit {finished.exit_code}  "
+        f"ok {outcomes.count(OK)}  info {outcomes.count(INFO)}  faults in effect {effective}  "
+        f"{finished.folder}"
+    )
+
+
+def show_json(finished: Finished) -> None:
+    """One JSON document a line."""
+    import msgspec
+
+    document = {
+        "seed": finished.plan.seed,
+        "validity": finished.verdicts.validity,
+        "exit_code": finished.exit_code,
+        "outcome": finished.end.outcome,
+        "error": None if finished.end.error is None else str(finished.end.error),
+        "command": finished.plan.command(),
+        "run": str(finished.folder),
+        "report": None if finished.report is None else str(finished.report),
+        "verdicts": finished.verdicts.verdicts,
+    }
+    click.echo(msgspec.json.encode(document).decode())
+
+
+def worst(codes: Sequence[int]) -> int:
+    """The exit code of several runs."""
+    from dissensus.harness.verdict import EXIT_PRIORITY
+
+    return next(code for code in EXIT_PRIORITY if code in codes)
