@@ -57,7 +57,7 @@ class Faults:
 
     nemeses: Mapping[str, Nemesis]
     compose: Callable[..., Sequence[Any]]
-    """compose(words, cluster, seed=, length_ns=): the schedule. Raises UserError."""
+    """compose(words, cluster, size=, seed=, length_ns=): the schedule. Raises UserError."""
     follow: Callable[[Env, Injector, Sequence[Any], int], Coroutine[Any, Any, None]]
     """follow(env, injector, schedule, until): injects and undoes by the schedule."""
 
@@ -133,7 +133,9 @@ def make_run(
         plan_ns=most_ns,
     )
     cluster = make_cluster(plan.on, spec, parts.system)
-    schedule = parts.faults.compose(plan.faults, cluster, seed=plan.seed, length_ns=plan.time_ns)
+    schedule = parts.faults.compose(
+        plan.faults, cluster, size=plan.nodes, seed=plan.seed, length_ns=plan.time_ns
+    )
     store.write_json(folder / store.RUN, provenance)
     recorder = Recorder(
         folder / store.EVENTS, header_of(parts), on_op=tally.op, on_event=tally.event

@@ -66,9 +66,9 @@ class Planned(msgspec.Struct, kw_only=True, frozen=True):
     """It may begin while the one before it lasts."""
 
 
-def offered(words: Iterable[str], cluster: Cluster) -> dict[str, list[str]]:
+def offered(words: Iterable[str], cluster: Cluster, size: int) -> dict[str, list[str]]:
     """Word -> its kinds. Raises UserError for a word that is unknown, or that means nothing that
-    this cluster can do.
+    this cluster, of `size` nodes, can do.
     """
     found = {}
     for word in words:
@@ -80,7 +80,6 @@ def offered(words: Iterable[str], cluster: Cluster) -> dict[str, list[str]]:
         if missing:
             why = cluster.refusals.get(missing[0], f"it has no {missing[0]!r}")
             raise UserError(f"fault {word!r} cannot be injected on {cluster.kind}: {why}")
-        size = len(cluster.nodes)
         found[word] = [nemesis.kind for nemesis in nemeses if nemesis.nodes_least <= size]
         if not found[word]:
             least = min(nemesis.nodes_least for nemesis in nemeses)
@@ -88,15 +87,18 @@ def offered(words: Iterable[str], cluster: Cluster) -> dict[str, list[str]]:
     return found
 
 
-def compose(words: Sequence[str], cluster: Cluster, *, seed: int, length_ns: int) -> list[Planned]:
-    """The schedule of a phase of `length_ns`. A function of its arguments; empty without words.
+def compose(
+    words: Sequence[str], cluster: Cluster, *, size: int, seed: int, length_ns: int
+) -> list[Planned]:
+    """The schedule of a phase of `length_ns` on a cluster that has, or will have, `size` nodes. A
+    function of its arguments; empty without words.
 
     Raises UserError as `offered` does.
     """
     if not words:
         return []
     rng = Rng(seed, "schedule")
-    kinds = offered(words, cluster)
+    kinds = offered(words, cluster, size)
     least = ROUNDS * len(kinds) + RESERVE
     cycle_ns = max(CYCLE_LEAST_NS, min(CYCLE_NS, length_ns // least))
     count = max(1, length_ns // cycle_ns)

@@ -37,8 +37,8 @@ def test_a_schedule_is_pure_and_lies_in_its_phase(
 ) -> None:
     cluster = world(5).cluster
     length_ns = seconds * SECOND
-    plan = compose(words, cluster, seed=seed, length_ns=length_ns)
-    assert plan == compose(words, cluster, seed=seed, length_ns=length_ns)
+    plan = compose(words, cluster, size=len(cluster.nodes), seed=seed, length_ns=length_ns)
+    assert plan == compose(words, cluster, size=len(cluster.nodes), seed=seed, length_ns=length_ns)
     assert plan
     shown = [(entry.begin_ns, entry.begin_ns + entry.last_ns) for entry in plan]
     assert all(0 < begin < end <= length_ns for begin, end in shown)
@@ -58,7 +58,7 @@ def test_45_seconds_hold_every_family_twice_and_20_seeds_every_shape(world: Make
     shapes: Counter[str] = Counter()
     overlapping = 0
     for seed in range(100, 120):
-        plan = compose(FAMILIES, cluster, seed=seed, length_ns=45 * SECOND)
+        plan = compose(FAMILIES, cluster, size=len(cluster.nodes), seed=seed, length_ns=45 * SECOND)
         assert min(Counter(entry.word for entry in plan)[word] for word in FAMILIES) >= 2
         shapes.update(entry.kinds[0] for entry in plan if entry.word == "partition")
         overlapping += sum(entry.overlaps for entry in plan)
@@ -71,17 +71,20 @@ def test_45_seconds_hold_every_family_twice_and_20_seeds_every_shape(world: Make
 def test_words_that_mean_nothing_here_are_refused(world: Make) -> None:
     cluster = world(3).cluster
     with pytest.raises(UserError, match="unknown fault 'partitoin'; did you mean 'partition'"):
-        compose(["partitoin"], cluster, seed=1, length_ns=SECOND)
+        compose(["partitoin"], cluster, size=len(cluster.nodes), seed=1, length_ns=SECOND)
     cluster.capabilities = cluster.capabilities - {"pause"}
     cluster.refusals = {"pause": "nobody can hold it"}
     with pytest.raises(UserError, match="'pause' cannot be injected on sim: nobody can hold it"):
-        compose(["kill", "pause"], cluster, seed=1, length_ns=SECOND)
+        compose(["kill", "pause"], cluster, size=len(cluster.nodes), seed=1, length_ns=SECOND)
     small = world(2).cluster
     with pytest.raises(UserError, match="'partition-ring' needs 3 nodes at the least, there are 2"):
-        compose(["partition-ring"], small, seed=1, length_ns=SECOND)
-    kinds = {e.kinds[0] for e in compose(["partition"], small, seed=1, length_ns=60 * SECOND)}
+        compose(["partition-ring"], small, size=len(small.nodes), seed=1, length_ns=SECOND)
+    kinds = {
+        e.kinds[0]
+        for e in compose(["partition"], small, size=len(small.nodes), seed=1, length_ns=60 * SECOND)
+    }
     assert kinds == {k for k in kinds_of("partition") if NEMESES[k].nodes_least <= 2}
-    assert compose([], small, seed=1, length_ns=SECOND) == []
+    assert compose([], small, size=len(small.nodes), seed=1, length_ns=SECOND) == []
 
 
 def follow(world: Any, plan: list[Planned], length_ns: int) -> None:
@@ -97,7 +100,9 @@ def follow(world: Any, plan: list[Planned], length_ns: int) -> None:
 @pytest.mark.parametrize("nodes", [3, 5])
 def test_a_run_of_45_seconds_has_every_family_in_effect_twice(world: Make, nodes: int) -> None:
     w = world(nodes)
-    plan = compose(FAMILIES, w.cluster, seed=nodes, length_ns=45 * SECOND)
+    plan = compose(
+        FAMILIES, w.cluster, size=len(w.cluster.nodes), seed=nodes, length_ns=45 * SECOND
+    )
     follow(w, plan, 45 * SECOND)
     family = {line["id"]: line["family"] for name, line in w.lines if name == "fault-begin"}
     effects = Counter(
@@ -112,7 +117,11 @@ def test_a_run_of_45_seconds_has_every_family_in_effect_twice(world: Make, nodes
 
 def test_between_faults_that_do_not_overlap_it_is_calm(world: Make) -> None:
     w = world(3)
-    follow(w, compose(FAMILIES, w.cluster, seed=2, length_ns=60 * SECOND), 60 * SECOND)
+    follow(
+        w,
+        compose(FAMILIES, w.cluster, size=len(w.cluster.nodes), seed=2, length_ns=60 * SECOND),
+        60 * SECOND,
+    )
     open_: set[int] = set()
     since, calms, most = 0, [], 0
     for name, line in w.lines:
