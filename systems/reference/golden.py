@@ -5,13 +5,13 @@ the recorded output, up to an empty line. `play` runs a script and returns it wi
 came now: equal texts mean that nothing has changed, a diff of the two shows what has, and recording
 anew is writing the second over the first. `quietly COMMAND` runs without a word.
 
-    cluster n1 n2 n3 [OPTION=VALUE ...]   declares nodes; options go to every core
+    cluster NAME ... [OPTION=VALUE ...]   a new cluster of these nodes; options go to every core
     disk NAME [term=2] [vote=n1] [log=1,1,2]    what a node will find: the log by its entries' terms
     start [NAME ...], join NAME           boots all nodes or these; a node that waits to be taken in
-    deliver SRC>DST [KIND] [@PLACE]       the oldest message, of a kind, behind PLACE older ones;
-                                          `*` for a name: all that are in flight now
+    deliver SRC>DST [KIND] [@PLACE]       the oldest message (of a kind; behind PLACE older ones);
+                                          with `all`, or `*` for a name: all that are in flight now
     copy, drop SRC>DST [KIND] [@PLACE]    deliver and keep in flight; lose
-    settle [NAME ...]                     delivers among these nodes until nothing is in flight
+    settle [NAME ...] [only=KIND,KIND]    delivers among these nodes until nothing is in flight
     timer NAME TIMER                      the timer is due
     hold, release NAME                    fsyncs wait, wait no more
     persist NAME [COUNT]                  completes the fsync of the oldest patches, or of all
@@ -30,7 +30,7 @@ applied different entries at one index, or that a core found an invariant broken
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dissensus.harness.errors import UserError, unknown_name
@@ -70,6 +70,8 @@ class Dialect:
     """(node, members at the start or () for one that joins, options) -> a new core."""
     admin_op: Callable[[str, Mapping[str, Any]], Any]
     """(command, arguments) -> the `op` of an `Admin` event. Raises UserError."""
+    commands: Mapping[str, Callable[[Stage, list[str]], None]] = field(default_factory=dict)
+    """More commands, for what is said often in stories of this protocol."""
 
 
 class ScriptError(UserError):
@@ -120,13 +122,18 @@ class Stage:
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
-        self.members: tuple[str, ...] = ()
-        self.joined: set[str] = set()
-        self.options: dict[str, Any] = {}
+        self.said: list[str] = []
+        self.declare([])
+
+    def declare(self, line: list[str]) -> None:
+        """A new cluster: nothing of the one before is left."""
+        names, options = _split(line)
+        self.members = tuple(names)
+        self.options = {name: _plain(value) for name, value in options.items()}
         self.cluster = Untimed(self._make, self._observe)
+        self.joined: set[str] = set()
         self.noted: set[str] = set()
         self.seqs: dict[str, int] = {}
-        self.said: list[str] = []
         self.scene = ""
         """The node whose step is being told."""
         self.before: dict[str, dict[str, Any]] = {}
@@ -139,11 +146,11 @@ class Stage:
         if line[0] == "quietly":
             self.run(line[1:])
             return []
-        command = COMMANDS.get(line[0])
-        if command is None:
-            raise unknown_name("command", line[0], COMMANDS)
+        known = {**COMMANDS, **self.dialect.commands}
+        if line[0] not in known:
+            raise unknown_name("command", line[0], known)
         self.said = []
-        command(self, line[1:])
+        known[line[0]](self, line[1:])
         self._end_scene()
         return self.said
 
@@ -152,11 +159,6 @@ class Stage:
         return self.dialect.make(name, members, dict(self.options))
 
     # -- nodes ------------------------------------------------------------------------------------
-
-    def declare(self, line: list[str]) -> None:
-        names, options = _split(line)
-        self.members = tuple(names)
-        self.options = {name: _plain(value) for name, value in options.items()}
 
     def disk(self, line: list[str]) -> None:
         (name,), said = _split(line)
@@ -222,15 +224,22 @@ class Stage:
             self.said.append(f"{src}>{dst} {words.of_message(msg)} is lost")
             self.cluster.drop(src, dst, place)
 
-    def settle(self, names: list[str]) -> None:
+    def settle(self, line: list[str]) -> None:
+        names, said = _split(line)
         cluster = self.cluster
         among = set(names or cluster.nodes)
+        kinds = [self._kind(name) for name in said.get("only", "").split(",") if name]
         for _ in range(DELIVERIES_MAX):
-            pairs = [p for p in sorted(cluster.flight) if cluster.flight[p] and among >= set(p)]
-            if not pairs:
+            found = []
+            for pair in sorted(cluster.flight):
+                queue = cluster.flight[pair]
+                places = [i for i, msg in enumerate(queue) if not kinds or type(msg) in kinds]
+                if places and among >= set(pair):
+                    found.append((*pair, places[0]))
+            if not found:
                 return
-            for src, dst in pairs:
-                self._deliver(src, dst, 0)
+            for src, dst, place in found:
+                self._deliver(src, dst, place)
         raise ValueError(f"not quiet after {DELIVERIES_MAX} rounds of deliveries")
 
     def _deliver(self, src: str, dst: str, place: int) -> None:
@@ -260,13 +269,15 @@ class Stage:
 
     def _target(self, line: list[str]) -> tuple[Pair, str, int, bool]:
         src, dst = _pair(line[0])
-        kind, place = "", 0
+        kind, place, all_of = "", 0, "*" in (src, dst)
         for word in line[1:]:
             if word.startswith("@"):
                 place = int(word[1:])
+            elif word == "all":
+                all_of = True
             else:
                 kind = self._kind(word).__name__
-        return (src, dst), kind, place, "*" in (src, dst)
+        return (src, dst), kind, place, all_of
 
     def _kind(self, name: str) -> type:
         kinds = {kind.__name__: kind for kind in self.dialect.messages}
@@ -308,8 +319,7 @@ class Stage:
     def logs(self, line: list[str]) -> None:
         """A row per node: the terms of its entries, as in figure 7 of the Raft paper."""
         rows = []
-        for name in sorted(self.cluster.nodes):
-            node = self.cluster.nodes[name]
+        for name, node in self.cluster.nodes.items():
             disk = node.disk.clone()
             for patch in node.written:
                 disk.apply(patch)
@@ -432,11 +442,13 @@ def _split(line: list[str]) -> tuple[list[str], dict[str, str]]:
 
 
 def _plain(value: str) -> Any:
-    """yes and no, integers, lists with commas; else the word itself."""
+    """yes and no, integers, lists with commas (`-` is an empty one); else the word itself."""
     if value in ("yes", "no"):
         return value == "yes"
     if value.lstrip("-").isdigit():
         return int(value)
+    if value == "-":
+        return []
     return value.split(",") if "," in value else value
 
 

@@ -169,7 +169,8 @@ def message(kind: type, words: dict[str, str]) -> Any:
             values[field.name] = text.encode()
         else:
             values[field.name] = tuple(
-                tuple(filter(None, part.strip("-").split(","))) for part in text.split("|")
+                tuple(filter(None, part.strip("-").split(",")))
+                for part in filter(None, text.split("|"))
             )
     if said:
         raise ValueError(f"{kind.__name__} has no field {', '.join(said)}")

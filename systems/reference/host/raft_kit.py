@@ -77,7 +77,7 @@ def core_class(mutant: str | None) -> type[Raft]:
         return Raft
     if mutant not in MUTANTS:
         raise unknown_name("mutant of raft", mutant, MUTANTS)
-    return MUTANTS[mutant]
+    return MUTANTS[mutant].core
 
 
 def make(config: NodeConfig) -> Raft:
