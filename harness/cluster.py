@@ -182,6 +182,7 @@ class Cluster(Protocol):
 
     kind: str
     nodes: Mapping[str, Node]
+    """The nodes that exist: a cluster of processes has none before `setup`."""
     links: Links
     env: Env
     capabilities: frozenset[str]

@@ -92,13 +92,13 @@ class Partition:
         """A direction may stay closed by another fault that lasts: that is told as `shared`."""
         pairs = cuts(fault.targets, cluster.nodes)
         left = pairs
-        for _ in range(VERIFY_TRIES):
+        holding = await cluster.links.faults()
+        for _ in range(1 if holding else VERIFY_TRIES):
             reached = await cluster.links.probe(left)
             shut = [r for r in reached if not r.open]
             left = [(r.src, r.dst) for r in shut]
             if not left:
                 break
-        holding = await cluster.links.faults()
         facts: dict[str, Any] = {"directions": len(pairs), "open": len(pairs) - len(left)}
         if left:
             facts |= {"not_open": named(shut), "shared": bool(holding)}

@@ -78,6 +78,8 @@ class Slow:
         elif more == 1:
             asked["rate_bps"] = rng.between(*DRAWN_RATE_BPS)
         targets = {"nodes": nodes, "clients": clients}
+        if not slowed(targets, context.nodes):
+            return None
         return Fault(kind=self.kind, targets=targets, asked=asked)
 
     def check(self, fault: Fault, context: FaultContext) -> None:
@@ -137,14 +139,14 @@ class Slow:
         before = fault.seen.get("rtt_ns", -1)
         found: dict[str, Any] = {}
         quick = before < 0  # nothing was measured before, so nothing was shaped
-        give_up = cluster.env.now() + VERIFY_NS
+        holding = await cluster.links.faults()
+        give_up = cluster.env.now() + (0 if holding else VERIFY_NS)
         while not quick:
             found = await measure(cluster, slowed(fault.targets, cluster.nodes))
             quick = 0 <= found["rtt_ns"] < before + fault.asked["delay_ns"] // 3
             if quick or cluster.env.now() > give_up:
                 break
             await cluster.env.sleep(VERIFY_AGAIN_NS)
-        holding = await cluster.links.faults()
         facts: dict[str, Any] = {"rtt_before_ns": before, **found}
         if not quick:
             facts["shared"] = bool(holding)

@@ -1,28 +1,34 @@
-"""A cluster of the toy system with an injector, for tests of faults in every world."""
+"""Clusters with an injector, for tests of faults in every world: the bundled Raft on the simulator
+and as processes, the toy system where a test needs to know its inside.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dissensus.harness.cluster import ClusterSpec
-from dissensus.harness.clusters.sim import SimCluster
 from dissensus.harness.fault import Fault, FaultContext
 from dissensus.harness.injector import Injector
-from dissensus.harness.registry import load_system
+from dissensus.harness.local import processes
+from dissensus.harness.registry import load_system, make_cluster
 from dissensus.nemeses.table import NEMESES
 
 TOY = f"{Path(__file__).parents[1] / 'harness' / 'toy.py'}:ToySystem"
+LEADER_NS_MAX = 10 * 10**9
+"""How long a test waits for a leader."""
+POLL_NS = 20_000_000
 
 
 class World:
     """A cluster, its injector, and what both wrote, in order."""
 
-    def __init__(self, cluster: Any, leader: str | None = "n1") -> None:
+    def __init__(self, cluster: Any, leader: str | None) -> None:
         self.cluster = cluster
+        self.leader = leader
         self.lines: list[tuple[str, Any]] = []
         """("journal-begin", id), ("fault-begin", event) ... as they were written."""
         self.nemeses = dict(NEMESES)
@@ -31,7 +37,7 @@ class World:
             self.nemeses,
             self,
             lambda event: self.lines.append((event["ev"], event)),
-            leader=lambda: leader,
+            leader=lambda: self.leader,
             client_hosts=cluster.spec.client_hosts,
             clients_of={"c1": "n1"},
         )
@@ -54,8 +60,8 @@ class World:
         """Set the cluster up, play the scene, undo everything, tear down."""
 
         async def play() -> Any:
-            await self.cluster.setup()
             try:
+                await self.cluster.setup()
                 return await scene(self)
             finally:
                 await self.injector.undo_all()
@@ -63,37 +69,61 @@ class World:
 
         return self.cluster.run(play())
 
+    async def find_leader(self) -> str:
+        """Wait until a node says that it leads, and take it for the leader."""
+        env = self.cluster.env
+        give_up = env.now() + LEADER_NS_MAX
+        while env.now() < give_up:
+            for name, node in self.cluster.nodes.items():
+                info = await node.info()
+                if info is not None and info.role == "leader":
+                    self.leader = name
+                    return str(name)
+            await env.sleep(POLL_NS)
+        raise AssertionError("nobody leads")
+
     async def fault(self, kind: str) -> Fault:
         fault = await self.injector.draw(kind)
         assert fault is not None
         return fault
 
 
-def on_sim(place: Path, nodes: int, leader: str | None, options: dict[str, Any]) -> World:
-    """The toy system on the simulator."""
+def make_world(
+    on: str, system: str, place: Path, *, nodes: int = 3, leader: str | None = "n1"
+) -> World:
     spec = ClusterSpec(
         nodes=tuple(f"n{i + 1}" for i in range(nodes)),
         client_hosts=tuple(f"c{i + 1}" for i in range(nodes)),
         seed=7,
         run_dir=place,
     )
-    return World(SimCluster(spec, load_system(TOY, {}), **options), leader)
-
-
-@pytest.fixture(params=["sim"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., World]:
-    """world(nodes=3, leader="n1", **options of the cluster)."""
-
-    def make(nodes: int = 3, leader: str | None = "n1", **options: Any) -> World:
-        return on_sim(tmp_path, nodes, leader, options)
-
-    return make
+    return World(make_cluster(on, spec, load_system(system, {})), leader)
 
 
 @pytest.fixture
-def toy_world(tmp_path: Path) -> Callable[..., World]:
-    """The same, always with the toy system on the simulator."""
-    return lambda **options: on_sim(tmp_path, 3, "n1", options)
+def sim(tmp_path: Path) -> Callable[..., World]:
+    """sim(nodes=3, leader="n1"): the bundled Raft on the simulator."""
+    return lambda **options: make_world("sim", "raft", tmp_path, **options)
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """local(nodes=3, leader="n1"): the bundled Raft as processes; nothing may be left of them."""
+    made: list[World] = []
+
+    def make(**options: Any) -> World:
+        made.append(make_world("local", "raft", tmp_path / f"run{len(made)}", **options))
+        return made[-1]
+
+    yield make
+    for world in made:
+        assert processes.with_token(world.cluster.token) == []
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Callable[..., World]:
+    """toy(nodes=3): the toy system on the simulator; n1 leads for ever."""
+    return lambda **options: make_world("sim", TOY, tmp_path, **options)
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """Every kind of fault, in every world: it is measured in effect, and measured as gone; a twin
-without `inject` is measured as without effect, and one without `undo` as not healed.
+whose `inject` does nothing is measured without effect, and one whose `undo` does nothing as not
+healed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from dissensus.harness.fault import Fault
 from dissensus.nemeses.table import NEMESES
 
 Make = Callable[..., Any]
+Step = Callable[[Any, str], Coroutine[Any, Any, None]]
 
 
 class Twin:
@@ -30,18 +32,16 @@ class Twin:
         return None
 
 
-@pytest.mark.parametrize("kind", NEMESES)
-def test_the_effect_is_measured_and_so_is_its_end(world: Make, kind: str) -> None:
-    async def scene(w: Any) -> None:
-        fault = await w.fault(kind)
-        measured = await w.injector.begin(fault)
-        assert measured.effective, measured.facts
-        assert w.injector.in_force() == [fault.id]
-        assert await w.injector.end(fault.id)
-        assert await w.injector.undo_all() == []
-
-    w = world()
-    w.run(scene)
+async def is_measured(w: Any, kind: str) -> None:
+    """Its effect and its end show, and each step is written down in its order."""
+    w.nemeses[kind] = NEMESES[kind]
+    w.lines.clear()
+    fault = await w.fault(kind)
+    measured = await w.injector.begin(fault)
+    assert measured.effective, (kind, measured.facts)
+    assert w.injector.in_force() == [fault.id]
+    assert await w.injector.end(fault.id), w.last("fault-end")
+    assert await w.injector.undo_all() == []
     assert w.names() == [
         "journal-begin",
         "fault-begin",
@@ -52,44 +52,68 @@ def test_the_effect_is_measured_and_so_is_its_end(world: Make, kind: str) -> Non
     begin, measured, end = w.last("fault-begin"), w.last("fault-measured"), w.last("fault-end")
     assert begin["kind"] == kind
     assert begin["family"] == NEMESES[kind].family
-    assert begin["seed"] == "7/nemesis/1"
+    assert begin["seed"] == f"7/nemesis/{fault.id}"
     assert measured["effective"] is True
     assert end["healed"] is True
     assert begin["t"] <= measured["t"] <= end["t"]
 
 
-@pytest.mark.parametrize("kind", NEMESES)
-def test_a_fault_that_does_nothing_is_measured_without_effect(world: Make, kind: str) -> None:
-    async def scene(w: Any) -> None:
-        w.nemeses[kind] = Twin(NEMESES[kind], "inject")
-        measured = await w.injector.begin(await w.fault(kind))
-        assert not measured.effective, measured.facts
-
-    w = world()
-    w.run(scene)
+async def is_found_idle(w: Any, kind: str) -> None:
+    """A twin that injects nothing is measured without effect."""
+    w.nemeses[kind] = Twin(NEMESES[kind], "inject")
+    measured = await w.injector.begin(await w.fault(kind))
+    assert not measured.effective, (kind, measured.facts)
     assert w.last("fault-measured")["effective"] is False
+    assert await w.injector.undo_all() == []
 
 
-@pytest.mark.parametrize("kind", NEMESES)
-def test_a_fault_that_stays_is_not_called_healed(world: Make, kind: str) -> None:
-    async def scene(w: Any) -> None:
-        w.nemeses[kind] = Twin(NEMESES[kind], "undo")
-        fault = await w.fault(kind)
-        await w.injector.begin(fault)
-        assert not await w.injector.end(fault.id)
-        wrong = await w.injector.undo_all()
-        assert len(wrong) == 1
-        assert f"fault 1 ({kind}) could not be undone" in wrong[0]
-        w.nemeses[kind] = NEMESES[kind]
-        assert await w.injector.undo_all() == []
-
-    w = world()
-    w.run(scene)
+async def is_found_unhealed(w: Any, kind: str) -> None:
+    """A twin that undoes nothing is not called healed, until the real one undoes it."""
+    w.nemeses[kind] = Twin(NEMESES[kind], "undo")
+    w.lines.clear()
+    fault = await w.fault(kind)
+    await w.injector.begin(fault)
+    assert not await w.injector.end(fault.id)
+    wrong = await w.injector.undo_all()
+    assert len(wrong) == 1
+    assert f"fault {fault.id} ({kind}) could not be undone" in wrong[0]
+    w.nemeses[kind] = NEMESES[kind]
+    assert await w.injector.undo_all() == []
     assert [line["healed"] for name, line in w.lines if name == "fault-end"] == [False, False, True]
     assert w.names().count("journal-end") == 1
 
 
-def test_two_partitions_compose_and_each_undoes_its_own(world: Make) -> None:
+STEPS = (is_measured, is_found_idle, is_found_unhealed)
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("kind", NEMESES)
+def test_every_kind_is_measured_on_sim(sim: Make, kind: str, step: Step) -> None:
+    sim().run(lambda w: step(w, kind))
+
+
+FEW = ["kill-leader", "pause-one", "lose-unsynced-one", "partition-one-way", "slow"]
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("kinds", "steps"),
+    [(FEW, STEPS[:1]), pytest.param(list(NEMESES), STEPS, marks=pytest.mark.slow)],
+    ids=["few", "all"],
+)
+def test_kinds_are_measured_on_real_processes(
+    local: Make, kinds: list[str], steps: tuple[Step, ...]
+) -> None:
+    async def scene(w: Any) -> None:
+        for kind in kinds:
+            for step in steps:
+                await w.find_leader()
+                await step(w, kind)
+
+    local().run(scene)
+
+
+def test_two_partitions_compose_and_each_undoes_its_own(sim: Make) -> None:
     """While the second lasts, the first cannot show that it is gone: it is looked at again."""
 
     async def scene(w: Any) -> None:
@@ -101,12 +125,12 @@ def test_two_partitions_compose_and_each_undoes_its_own(world: Make) -> None:
         assert w.last("fault-end")["measured"]["shared"] is True
         assert await w.injector.undo_all() == []
 
-    w = world(5)
+    w = sim(nodes=5)
     w.run(scene)
     assert [line["healed"] for name, line in w.lines if name == "fault-end"] == [True, True]
 
 
-def test_slow_links_that_are_cut_as_well(world: Make) -> None:
+def test_slow_links_that_are_cut_as_well(sim: Make) -> None:
     """A delay behind a cut has no effect of its own; it is undone all the same."""
 
     async def scene(w: Any) -> None:
@@ -118,10 +142,10 @@ def test_slow_links_that_are_cut_as_well(world: Make) -> None:
         assert measured.facts["open"] == 0
         assert await w.injector.undo_all() == []
 
-    world().run(scene)
+    sim().run(scene)
 
 
-def test_a_cut_without_any_open_direction_is_no_evidence(world: Make) -> None:
+def test_a_cut_without_any_open_direction_is_no_evidence(sim: Make) -> None:
     """Where nothing at all passes, the probe may be what is broken."""
 
     async def scene(w: Any) -> None:
@@ -133,10 +157,10 @@ def test_a_cut_without_any_open_direction_is_no_evidence(world: Make) -> None:
         assert not measured.effective
         await w.cluster.links.heal(99)
 
-    world().run(scene)
+    sim().run(scene)
 
 
-def test_losses_show_as_stalls(world: Make) -> None:
+def test_losses_show_as_stalls(sim: Make) -> None:
     async def scene(w: Any) -> None:
         asked = {"delay_ns": 30_000_000, "loss_ppm": 300_000}
         slow = Fault(kind="slow", targets={"nodes": ["n1", "n2", "n3"]}, asked=asked)
@@ -144,7 +168,14 @@ def test_losses_show_as_stalls(world: Make) -> None:
         assert measured.effective
         assert measured.facts["slowest_ns"] > 100_000_000
 
-    world().run(scene)
+    sim().run(scene)
+
+
+def slow_disks(w: Any) -> Any:
+    """Fsyncs of 5 to 9 ms."""
+    for node in w.cluster.handles.values():
+        node.machine.disk.fsync_lo_ns, node.machine.disk.fsync_hi_ns = 5_000_000, 9_000_000
+    return w
 
 
 async def write_much(w: Any) -> None:
@@ -156,7 +187,7 @@ async def write_much(w: Any) -> None:
         await w.cluster.env.sleep(1_000_000)
 
 
-def test_a_power_failure_tells_what_it_took(toy_world: Make) -> None:
+def test_a_power_failure_tells_what_it_took(toy: Make) -> None:
     async def scene(w: Any) -> None:
         await write_much(w)
         unsynced = Fault(kind="lose-unsynced", targets={"nodes": ["n1", "n2"]})
@@ -166,10 +197,10 @@ def test_a_power_failure_tells_what_it_took(toy_world: Make) -> None:
         assert measured.facts["lost_bytes"]["n2"] == 0
         assert measured.facts["unsynced_left"] == {}
 
-    toy_world(fsync_ns=(5_000_000, 9_000_000)).run(scene)
+    slow_disks(toy()).run(scene)
 
 
-def test_a_kill_is_not_taken_for_a_power_failure(toy_world: Make) -> None:
+def test_a_kill_is_not_taken_for_a_power_failure(toy: Make) -> None:
     """A twin that kills and cuts nothing, while bytes wait for their fsync."""
 
     async def scene(w: Any) -> None:
@@ -183,20 +214,20 @@ def test_a_kill_is_not_taken_for_a_power_failure(toy_world: Make) -> None:
         assert measured.facts["unsynced_left"]["n1"]["log"] > 0
         w.nemeses["lose-unsynced"] = NEMESES["lose-unsynced"]
 
-    toy_world(fsync_ns=(5_000_000, 9_000_000)).run(scene)
+    slow_disks(toy()).run(scene)
 
 
-def test_a_node_that_falls_while_paused_is_no_unhealed_pause(toy_world: Make) -> None:
+def test_a_node_that_falls_while_paused_is_no_unhealed_pause(toy: Make) -> None:
     async def scene(w: Any) -> None:
         await w.injector.begin(Fault(kind="pause", targets={"nodes": ["n2"]}))
         await w.cluster.nodes["n2"].kill()
         assert await w.injector.end(1)
         assert w.last("fault-end")["measured"] == {"states": {"n2": "down"}}
 
-    toy_world().run(scene)
+    toy().run(scene)
 
 
-def test_a_node_that_does_not_come_back_is_told(toy_world: Make) -> None:
+def test_a_node_that_does_not_come_back_is_told(toy: Make) -> None:
     async def scene(w: Any) -> None:
         await w.injector.begin(Fault(kind="kill", targets={"nodes": ["n2"]}))
 
@@ -208,4 +239,4 @@ def test_a_node_that_does_not_come_back_is_told(toy_world: Make) -> None:
         assert wrong.endswith("could not be undone: n2 did not come up: the disk is gone")
         w.cluster.nodes["n2"].start = node
 
-    toy_world().run(scene)
+    toy().run(scene)

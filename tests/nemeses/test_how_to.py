@@ -38,7 +38,7 @@ def test_its_draw_passes_its_check(deaf: Any, context: Callable[..., FaultContex
 
 
 @pytest.mark.parametrize("sabotaged", ["", "inject", "undo"])
-def test_it_is_measured_in_effect_and_as_gone(world: Make, deaf: Any, sabotaged: str) -> None:
+def test_it_is_measured_in_effect_and_as_gone(sim: Make, deaf: Any, sabotaged: str) -> None:
     async def nothing(cluster: Any, fault: Any) -> None:
         return None
 
@@ -53,4 +53,4 @@ def test_it_is_measured_in_effect_and_as_gone(world: Make, deaf: Any, sabotaged:
         w.nemeses["deaf"] = deaf
         assert await w.injector.undo_all() == []
 
-    world().run(scene)
+    sim().run(scene)

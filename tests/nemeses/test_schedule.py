@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -33,12 +33,12 @@ SECOND = 10**9
     seconds=st.integers(1, 300),
 )
 def test_a_schedule_is_pure_and_lies_in_its_phase(
-    world: Make, words: list[str], seed: int, seconds: int
+    sim: Make, words: list[str], seed: int, seconds: int
 ) -> None:
-    cluster = world(5).cluster
+    cluster = sim(nodes=5).cluster
     length_ns = seconds * SECOND
-    plan = compose(words, cluster, size=len(cluster.nodes), seed=seed, length_ns=length_ns)
-    assert plan == compose(words, cluster, size=len(cluster.nodes), seed=seed, length_ns=length_ns)
+    plan = schedule(words, cluster, seed=seed, length_ns=length_ns)
+    assert plan == schedule(words, cluster, seed=seed, length_ns=length_ns)
     assert plan
     shown = [(entry.begin_ns, entry.begin_ns + entry.last_ns) for entry in plan]
     assert all(0 < begin < end <= length_ns for begin, end in shown)
@@ -53,12 +53,12 @@ def test_a_schedule_is_pure_and_lies_in_its_phase(
         assert min(Counter(entry.word for entry in plan)[word] for word in words) >= ROUNDS
 
 
-def test_45_seconds_hold_every_family_twice_and_20_seeds_every_shape(world: Make) -> None:
-    cluster = world(5).cluster
+def test_45_seconds_hold_every_family_twice_and_20_seeds_every_shape(sim: Make) -> None:
+    cluster = sim(nodes=5).cluster
     shapes: Counter[str] = Counter()
     overlapping = 0
     for seed in range(100, 120):
-        plan = compose(FAMILIES, cluster, size=len(cluster.nodes), seed=seed, length_ns=45 * SECOND)
+        plan = schedule(FAMILIES, cluster, seed=seed, length_ns=45 * SECOND)
         assert min(Counter(entry.word for entry in plan)[word] for word in FAMILIES) >= 2
         shapes.update(entry.kinds[0] for entry in plan if entry.word == "partition")
         overlapping += sum(entry.overlaps for entry in plan)
@@ -68,23 +68,24 @@ def test_45_seconds_hold_every_family_twice_and_20_seeds_every_shape(world: Make
     assert overlapping > 10
 
 
-def test_words_that_mean_nothing_here_are_refused(world: Make) -> None:
-    cluster = world(3).cluster
+def test_words_that_mean_nothing_here_are_refused(sim: Make) -> None:
+    cluster = sim(nodes=3).cluster
     with pytest.raises(UserError, match="unknown fault 'partitoin'; did you mean 'partition'"):
-        compose(["partitoin"], cluster, size=len(cluster.nodes), seed=1, length_ns=SECOND)
+        schedule(["partitoin"], cluster, seed=1, length_ns=SECOND)
     cluster.capabilities = cluster.capabilities - {"pause"}
     cluster.refusals = {"pause": "nobody can hold it"}
     with pytest.raises(UserError, match="'pause' cannot be injected on sim: nobody can hold it"):
-        compose(["kill", "pause"], cluster, size=len(cluster.nodes), seed=1, length_ns=SECOND)
-    small = world(2).cluster
+        schedule(["kill", "pause"], cluster, seed=1, length_ns=SECOND)
+    small = sim(nodes=2).cluster
     with pytest.raises(UserError, match="'partition-ring' needs 3 nodes at the least, there are 2"):
-        compose(["partition-ring"], small, size=len(small.nodes), seed=1, length_ns=SECOND)
-    kinds = {
-        e.kinds[0]
-        for e in compose(["partition"], small, size=len(small.nodes), seed=1, length_ns=60 * SECOND)
-    }
+        schedule(["partition-ring"], small, seed=1, length_ns=SECOND)
+    kinds = {e.kinds[0] for e in schedule(["partition"], small, seed=1, length_ns=60 * SECOND)}
     assert kinds == {k for k in kinds_of("partition") if NEMESES[k].nodes_least <= 2}
-    assert compose([], small, size=len(small.nodes), seed=1, length_ns=SECOND) == []
+    assert schedule([], small, seed=1, length_ns=SECOND) == []
+
+
+def schedule(words: Sequence[str], cluster: Any, *, seed: int, length_ns: int) -> list[Planned]:
+    return compose(words, cluster, size=len(cluster.nodes), seed=seed, length_ns=length_ns)
 
 
 def follow(world: Any, plan: list[Planned], length_ns: int) -> None:
@@ -98,11 +99,9 @@ def follow(world: Any, plan: list[Planned], length_ns: int) -> None:
 
 
 @pytest.mark.parametrize("nodes", [3, 5])
-def test_a_run_of_45_seconds_has_every_family_in_effect_twice(world: Make, nodes: int) -> None:
-    w = world(nodes)
-    plan = compose(
-        FAMILIES, w.cluster, size=len(w.cluster.nodes), seed=nodes, length_ns=45 * SECOND
-    )
+def test_a_run_of_45_seconds_has_every_family_in_effect_twice(sim: Make, nodes: int) -> None:
+    w = sim(nodes=nodes)
+    plan = schedule(FAMILIES, w.cluster, seed=nodes, length_ns=45 * SECOND)
     follow(w, plan, 45 * SECOND)
     family = {line["id"]: line["family"] for name, line in w.lines if name == "fault-begin"}
     effects = Counter(
@@ -115,11 +114,11 @@ def test_a_run_of_45_seconds_has_every_family_in_effect_twice(world: Make, nodes
     assert w.last("over") <= 46 * SECOND
 
 
-def test_between_faults_that_do_not_overlap_it_is_calm(world: Make) -> None:
-    w = world(3)
+def test_between_faults_that_do_not_overlap_it_is_calm(sim: Make) -> None:
+    w = sim(nodes=3)
     follow(
         w,
-        compose(FAMILIES, w.cluster, size=len(w.cluster.nodes), seed=2, length_ns=60 * SECOND),
+        schedule(FAMILIES, w.cluster, seed=2, length_ns=60 * SECOND),
         60 * SECOND,
     )
     open_: set[int] = set()
@@ -148,9 +147,9 @@ def entry(begin_ns: int, last_ns: int, *kinds: str, overlaps: bool = False) -> P
     )
 
 
-def test_it_waits_for_fair_targets(world: Make) -> None:
+def test_it_waits_for_fair_targets(sim: Make) -> None:
     """With one of three paused no other may be killed: the kill comes when the pause is over."""
-    w = world(3)
+    w = sim(nodes=3)
     plan = [
         entry(SECOND, 2 * SECOND, "pause-one"),
         entry(2 * SECOND, SECOND, "kill-one", overlaps=True),
@@ -161,8 +160,8 @@ def test_it_waits_for_fair_targets(world: Make) -> None:
     assert "mark" not in w.names()
 
 
-def test_a_kind_without_targets_gives_way_and_a_word_without_any_is_told(world: Make) -> None:
-    w = world(3, leader=None)
+def test_a_kind_without_targets_gives_way_and_a_word_without_any_is_told(sim: Make) -> None:
+    w = sim(nodes=3, leader=None)
     plan = [
         entry(SECOND, SECOND, "partition-leader", "partition-one"),
         entry(5 * SECOND, SECOND, "kill-leader"),
@@ -175,8 +174,8 @@ def test_a_kind_without_targets_gives_way_and_a_word_without_any_is_told(world: 
     assert 7 * SECOND <= mark["t"] < 12 * SECOND
 
 
-def test_what_had_no_effect_is_dealt_again_in_place_of_a_spare(world: Make) -> None:
-    w = world(3, leader=None)
+def test_what_had_no_effect_is_dealt_again_in_place_of_a_spare(sim: Make) -> None:
+    w = sim(nodes=3, leader=None)
     words = ["kill-leader", "pause-one", "kill-leader", "pause-one", "pause-one", "pause-one"]
     plan = [entry((2 + 4 * i) * SECOND, SECOND, word) for i, word in enumerate(words)]
     follow(w, plan, 40 * SECOND)
@@ -185,14 +184,14 @@ def test_what_had_no_effect_is_dealt_again_in_place_of_a_spare(world: Make) -> N
     assert w.names().count("mark") == 4
 
 
-def test_the_end_of_the_phase_ends_what_lasts_longer(world: Make) -> None:
-    w = world(3)
+def test_the_end_of_the_phase_ends_what_lasts_longer(sim: Make) -> None:
+    w = sim(nodes=3)
     follow(w, [entry(SECOND, 60 * SECOND, "kill-one")], 4 * SECOND)
     assert 4 * SECOND <= w.last("fault-end")["t"] < 4.1 * SECOND
 
 
-def test_cancelled_it_leaves_the_rest_to_the_injector(world: Make) -> None:
-    w = world(3)
+def test_cancelled_it_leaves_the_rest_to_the_injector(sim: Make) -> None:
+    w = sim(nodes=3)
 
     async def scene(w: Any) -> None:
         env = w.cluster.env
