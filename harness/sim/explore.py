@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Coroutine, Dict, NamedTuple, Optional, Tuple
 
 from dissensus.harness.cluster import ClusterSpec
 from dissensus.harness.clusters.sim import OracleAlarm, SimCluster
@@ -29,6 +29,9 @@ Judge = Callable[[History], Optional[str]]
 
 Draw = Callable[[Rng, int], System]
 """Draws the system under test for a run: options may be part of the swarm. Takes (rng, nodes)."""
+
+Operate = Callable[[SimCluster, Rng, int], Coroutine[Any, Any, None]]
+"""An operator, who commands nodes until chaos ends: (cluster, rng, that time in ns)."""
 
 SIZES = (3, 3, 5)
 """Cluster sizes to draw from: most bugs need three nodes, some need five."""
@@ -75,7 +78,14 @@ class Outcome(NamedTuple):
 class _Run:
     """One run: clients and mishaps over one cluster."""
 
-    def __init__(self, seed: int, draw: Draw, limits: Limits, profile: Optional[Profile]) -> None:
+    def __init__(
+        self,
+        seed: int,
+        draw: Draw,
+        limits: Limits,
+        profile: Optional[Profile],
+        operate: Optional[Operate],
+    ) -> None:
         rng = Rng(seed, "explore")
         self.seed = seed
         self.limits = limits
@@ -107,6 +117,8 @@ class _Run:
         self.recovered = False
         self.chaos_ends = limits.time_ns * 7 // 10
         self.next_process = self.concurrency
+        self.operate = operate
+        self.operator_rng = rng.split("operator")
         self.mishaps = Mishaps(
             self.cluster,
             rng.split("mishaps"),
@@ -120,6 +132,9 @@ class _Run:
         env = self.env
         await self.cluster.setup()
         tasks = [env.spawn(self.client(slot), f"client {slot}") for slot in range(self.concurrency)]
+        if self.operate is not None:
+            commands = self.operate(self.cluster, self.operator_rng, self.chaos_ends)
+            tasks.append(env.spawn(commands, "operator"))
         await self.mishaps.run()
         for task in tasks:
             await task.join()
@@ -206,9 +221,10 @@ def run_seed(
     *,
     limits: Limits = Limits(),  # noqa: B008 (an immutable tuple)
     profile: Optional[Profile] = None,
+    operate: Optional[Operate] = None,
 ) -> Outcome:
     """Run and judge one seed; with `profile` every run draws its mishaps from that one."""
-    run = _Run(seed, draw, limits, profile)
+    run = _Run(seed, draw, limits, profile, operate)
     kind, text = "", ""
     try:
         run.cluster.run(run.main())

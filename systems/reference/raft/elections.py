@@ -130,15 +130,14 @@ class Elections(Membership):
         """Whether this node leads, or heard a leader within the minimum election timeout."""
         return self.role == LEADER or CONTACT in self.armed
 
-    def may_campaign(self) -> bool:
-        """Only voters of the configuration in force ask for votes."""
-        return self.role != LEADER and self.config.is_voter(self.node_id)
-
     def election_due(self) -> None:
         """Silence for an election timeout (5.2)."""
         self.arm_election()
         if self.may_campaign():
             self.pre_campaign()
+        elif self.leader is not None:
+            self.become_follower()
+            self.mark_role()
 
     def pre_campaign(self) -> None:
         """Ask whether others would vote for us in the next term (9.6)."""
@@ -283,9 +282,7 @@ class Elections(Membership):
         self.set_timer(HEARTBEAT, heartbeat_ns, heartbeat_ns)
 
     def heartbeat_due(self) -> None:
-        """Begin a round; whoever was silent is probed again."""
-        for progress in self.progress.values():
-            progress.paused = False
+        """Begin a round."""
         self.broadcast()
         self.arm_heartbeat()
 

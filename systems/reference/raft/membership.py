@@ -28,13 +28,29 @@ class Membership(Reads):
             self.follow_config(index)
 
     def follow_config(self, following: int) -> None:
-        """The leader sends to every member, and to nobody else; to new ones from `following`."""
-        members = self.config.members
-        for node in members:
-            if node != self.node_id and node not in self.progress:
-                self.progress[node] = Progress(following)
-        for node in [node for node in self.progress if node not in members]:
+        """The leader sends to every member, to new ones from `following`; and to those who are
+        leaving until their removal is committed, so that they learn of it if they can.
+        """
+        members = set(self.config.members)
+        if self.configs[-1][0] > self.commit:
+            members.update(self.configs[-2][1].members)
+        members.discard(self.node_id)
+        for node in sorted(members - self.progress.keys()):
+            self.progress[node] = Progress(following)
+        for node in self.progress.keys() - members:
             del self.progress[node]
+
+    def may_campaign(self) -> bool:
+        """Whether this node asks for votes: as a voter of the configuration in force, or of the one
+        before while that is not known to be committed. Without the second, a leader that had put
+        its own removal into its log alone could neither lead nor let anybody else (4.2.2).
+        """
+        if self.role == LEADER:
+            return False
+        index, config = self.configs[-1]
+        if config.is_voter(self.node_id):
+            return True
+        return index > self.commit and self.configs[-2][1].is_voter(self.node_id)
 
     # -- an operator's changes ------------------------------------------------------------------
 
@@ -122,8 +138,9 @@ class Membership(Reads):
             self.propose(Entry(self.term, CONFIG, 0, 0, 0, after.pack()))
             return
         self.end_change(True, "")
+        self.broadcast()  # who is gone learns of it, and who stays need not wait
+        self.follow_config(self.log.last + 1)
         if not config.is_voter(self.node_id):
-            self.broadcast()  # the others learn of the commitment from us, if they can
             self.step_down()
 
     def end_change(self, done: bool, why: str) -> None:

@@ -196,20 +196,19 @@ class Reads(Replication):
     # -- the follower's side --------------------------------------------------------------------
 
     def ask_leader(self) -> None:
-        """Send the waiting reads' question, unless one is under way."""
+        """Ask for the waiting reads, unless a question is under way: its answer would not do for
+        reads that came after it was asked.
+        """
         if self.to_ask and not self.asked:
+            self.asked, self.to_ask = self.to_ask, []
+            self.read_id += 1
+            self.asked_id = self.read_id
             self.ask_again()
 
     def ask_again(self) -> None:
-        """A new question for all reads that have no index. An answer to the one before would not
-        do for reads that came after it.
-        """
-        self.asked += self.to_ask
-        self.to_ask = []
+        """Send the question, the same one as long as it has no answer."""
         if self.asked and self.leader is not None:
-            self.read_id += 1
-            self.asked_id = self.read_id
-            self.send(self.leader, ReadIndex(self.term, self.read_id))
+            self.send(self.leader, ReadIndex(self.term, self.asked_id))
             wait_ns = 2 * self.options.heartbeat_ns
             self.set_timer(ASK_AGAIN, wait_ns, wait_ns)
 
