@@ -17,6 +17,8 @@ from dissensus import __version__
 from dissensus.checkers.models import make_model
 from dissensus.checkers.problem import Problem, Table
 from dissensus.checkers.search import Found, Search
+from dissensus.checkers.shrink import Shrinker
+from dissensus.checkers.story import tell
 from dissensus.harness.checker import Budget, Engine, Model, RunView
 from dissensus.harness.history import History
 from dissensus.harness.verdict import Certificate, Validity, Verdict
@@ -143,14 +145,34 @@ class PythonEngine:
         )
 
     def _certify(self, history: History, model: Model, result: KeyResult) -> Certificate:
-        """The certificate of one illegal key."""
-        return Certificate(
+        """The certificate of one illegal key, as small as it gets, in words."""
+        table = Table(model, history)
+        shrunk = Shrinker(table, result.rows, result.row, self.search).run()
+        bounds = [
+            {
+                "f": bound.f,
+                "arg": bound.arg,
+                "row": bound.row,
+                "first": bound.first,
+                "at": history.inv[bound.row] if bound.first else history.ret[bound.row],
+            }
+            for bound in shrunk.bounds
+        ]
+        certificate = Certificate(
             kind="linearizability",
-            summary=f"operation at event {history.inv[result.row]} cannot be placed",
-            ops=[result.row],
-            blocked=[result.row],
-            data={"key": history.keys.values[result.key], "end": history.ret[result.row]},
+            summary="",
+            ops=sorted({*shrunk.kept, *(bound.row for bound in shrunk.bounds)}),
+            blocked=[shrunk.blocked],
+            data={
+                "key": history.keys.values[result.key],
+                "model": model.name,
+                "end": shrunk.end,
+                "kept": shrunk.kept,
+                "bounds": bounds,
+            },
         )
+        tell(history, certificate)
+        return certificate
 
 
 def keys_text(history: History, results: list[KeyResult]) -> str:
@@ -182,4 +204,7 @@ class LinearizabilityChecker:
         self._engine = engine or PythonEngine()
 
     def check(self, run: RunView, budget: Budget) -> Verdict:
-        return self._engine.check(run.history, self._model, budget)
+        verdict = self._engine.check(run.history, self._model, budget)
+        for certificate in verdict.certificates:
+            tell(run.history, certificate, run.faults)
+        return verdict

@@ -37,17 +37,25 @@ class Register:
     """read and write of one value."""
 
     name = "register"
+    """In an instance with its options, so that `make_model(name)` makes it again."""
     fs = frozenset({"read", "write"})
 
     def __init__(self, *, init: Any = None, nil_is_unknown: bool = False) -> None:
         self._initial = text_of(init)
         self._nil_is_unknown = nil_is_unknown
+        options = [f"init={self._initial}"] if init is not None else []
+        options += ["nil=unknown"] if nil_is_unknown else []
+        if options:
+            self.name = f"{self.name}({';'.join(options)})"
 
     def initial(self) -> str:
         return self._initial
 
     def is_read(self, f: str, result: Any) -> bool:
         return f == "read"
+
+    def is_blind(self, f: str, result: Any) -> bool:
+        return f == "write" or (f == "read" and result is None and self._nil_is_unknown)
 
     def step(self, state: str, f: str, value: Any, result: Any, *, known: bool) -> tuple[bool, str]:
         if f == "write":
@@ -91,13 +99,13 @@ def make_model(text: str) -> Model:
     """The model of "name" or "name(init=VALUE;nil=absent|unknown)". Raises UserError."""
     parsed = re.fullmatch(r"\s*([^()\s]+)\s*(?:\((.*)\))?\s*", text)
     if parsed is None:
-        raise UserError(f"model {text!r}: write NAME or NAME(init=VALUE;nil=absent)")
+        raise UserError(f"model {text!r}: write NAME or NAME(init=VALUE;nil=unknown)")
     name, inside = parsed[1], parsed[2] or ""
     if name not in MODELS:
         raise unknown_name("model", name, MODELS)
     init: Any = None
     nil = "absent"
-    for part in filter(None, re.split(r"[;,]", inside)):
+    for part in filter(None, inside.split(";")):
         option, _, value = part.strip().partition("=")
         if option == "init":
             init = _value(value, text)

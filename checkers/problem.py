@@ -26,6 +26,11 @@ GATE = -1
 ALWAYS = 1 << 62
 """A position after every history."""
 
+USEFUL_STEPS_MAX = 2_000_000
+"""Transitions that are tried to find optional operations without use: about a second. Beyond it
+they all stay.
+"""
+
 Window = tuple[int, int]
 """Positions between which (both included) a free class may take effect."""
 
@@ -44,6 +49,8 @@ class Table:
         self.classes: list[tuple[str, Any, Any, bool]] = []
         self.pure: list[bool] = []
         """Class -> it never changes the state."""
+        self.blind: list[bool] = []
+        """Class -> it cannot tell what was before."""
         self._state_ids: dict[Any, int] = {}
         self._class_ids: dict[tuple[int, int, int, bool], int] = {}
         self._moves: dict[int, int] = {}
@@ -75,6 +82,7 @@ class Table:
             found = self._class_ids[key] = len(self.classes)
             self.classes.append((f, history.arg_of(row), value, known))
             self.pure.append(self.model.is_read(f, value))
+            self.blind.append(self.model.is_blind(f, value))
         return found
 
     def step(self, state: int, cls: int) -> int:
@@ -118,8 +126,11 @@ class Problem:
         spent. The bit is 0 where the supply has no end.
         """
         must, may = self._sorted(rows, end)
-        self._number(must, free or {})
-        self._allow(may, free or {})
+        free = free or {}
+        useful = self._useful(must, {*free, *(table.class_of(row, known=False) for row in may)})
+        free = {cls: window for cls, window in free.items() if cls in useful}
+        self._number(must, free)
+        self._allow([row for row in may if table.class_of(row, known=False) in useful], free)
 
     def __len__(self) -> int:
         return len(self.cls)
@@ -137,6 +148,43 @@ class Problem:
             elif not self.table.model.is_read(history.f_of(row), None):
                 may.append(row)
         return must, may
+
+    def _useful(self, must: list[int], optional: set[int]) -> set[int]:
+        """The optional classes that can make a difference. One whose state nothing can tell, but
+        for other optional operations after which the same holds, might as well never happen.
+        """
+        table = self.table
+        needed = {table.class_of(row, known=True) for row in must}
+        sighted = [cls for cls in needed | optional if not table.blind[cls]]
+        if len(needed | optional) * len(sighted) > USEFUL_STEPS_MAX:
+            return optional
+        writes = [cls for cls in needed | optional if table.blind[cls] and not table.pure[cls]]
+        states = {table.initial, *(table.step(table.initial, cls) for cls in writes)}
+        ahead = list(states)
+        edges: list[tuple[int, int, int]] = []
+        """(state before, class, state after) of optional operations that look at the state."""
+        told = set()
+        while ahead:
+            state = ahead.pop()
+            for cls in sighted:
+                after = table.step(state, cls)
+                if after < 0:
+                    continue
+                if cls in optional:
+                    edges.append((state, cls, after))
+                if cls in needed:
+                    told.add(state)
+                if after not in states:
+                    states.add(after)
+                    ahead.append(after)
+        grown = True
+        while grown:
+            before = {state for state, _, after in edges if after in told}
+            grown = not before <= told
+            told |= before
+        useful = {cls for _, cls, after in edges if after in told}
+        writes = [cls for cls in writes if cls in optional]
+        return useful | {cls for cls in writes if table.step(table.initial, cls) in told}
 
     def _number(self, must: list[int], free: Mapping[int, Window]) -> None:
         history = self.table.history

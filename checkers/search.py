@@ -14,7 +14,9 @@ first and remembers every configuration, by five rules that keep them few:
   (d) a configuration is dropped when another one at the same event, mask and state has used a
       subset of its crashed operations: whatever it can do, the other one can;
   (e) the operation that must return now is tried first, then those that let it return, then by the
-      time of return, crashed ones last. This is order only.
+      time of return, crashed ones last. This is order only;
+  (f) a crashed write is tried only where an operation that is open, or another crashed one, can
+      tell: one that the next write covers might as well not have happened.
 """
 
 from __future__ import annotations
@@ -98,6 +100,14 @@ class Search:
         """In time.monotonic()."""
         self._seen: dict[int, int | list[int]] = {}
         self._step = problem.table.step
+        table = problem.table
+        self._blind = frozenset(cls for cls in problem.optional if table.blind[cls])
+        self._sighted = [cls for cls in problem.optional if not table.blind[cls]]
+        self._supplied: dict[int, frozenset[int]] = {}
+        self._moves: dict[int, list[tuple[int, int]]] = {}
+        chained = (self._suppliers(cls) for cls in self._sighted)
+        self._chained = frozenset[int]().union(*chained)
+        """Optional writes that another optional operation can tell."""
 
     def run(self) -> Found:
         """Search until an order is found, none is left, or the budget is used up."""
@@ -110,7 +120,6 @@ class Search:
                 if not branched:
                     if not self.is_new((event, mask, state, used)):
                         break
-                    self.visited += 1
                     if self._over_budget():
                         return Found.GAVE_UP
                     self.deepest = max(self.deepest, event)
@@ -136,6 +145,7 @@ class Search:
         return 0, mask, state, 0
 
     def _over_budget(self) -> bool:
+        self.visited += 1
         if self.visited > self._configurations:
             return True
         return self.visited % CLOCK_EVERY == 0 and time.monotonic() > self._deadline
@@ -193,27 +203,61 @@ class Search:
             after = self._step(state, cls)
             if after >= 0:
                 found.append((event, mask | problem.bit[op], after, used))
-        for cls, bit in self.optional(event, used):
-            after = self._step(state, cls)
-            # One that changes nothing leads to a configuration that this one dominates.
-            if after >= 0 and after != state:
+        for cls, after in self.crashed_moves(event, mask, state):
+            for bit in self.supply(cls, event, used):
                 found.append((event, mask, after, used | bit))
         if goal != GATE:
             found.sort(key=lambda c: self._step(c[2], goal) < 0)
         return [(e, self.eager(e, m, s), s, u) for e, m, s, u in found]
 
-    def optional(self, event: int, used: int) -> list[tuple[int, int]]:
-        """Rule (c): (class, bit) of the next crashed operation of each class, where it has begun,
-        and of free classes in their time.
+    def supply(self, cls: int, event: int, used: int) -> list[int]:
+        """Rule (c): the bit of the next crashed operation of the class that is not spent, if it was
+        invoked before the event; 0 for a free one in its time.
         """
         found = []
-        for cls, supply in self.problem.optional.items():
-            for bit, first, last in supply:
-                if not used & bit:
-                    if first <= event <= last:
-                        found.append((cls, bit))
-                    if bit:
-                        break
+        for bit, first, last in self.problem.optional[cls]:
+            if not used & bit:
+                if first <= event <= last:
+                    found.append(bit)
+                if bit:
+                    break
+        return found
+
+    def crashed_moves(self, event: int, mask: int, state: int) -> list[tuple[int, int]]:
+        """(class, state after it) of the optional operations that are worth a try: rule (f). One
+        that changes nothing leads to a configuration that this one dominates.
+        """
+        if not self.problem.optional:
+            return []
+        moves = self._moves_from(state)
+        if self.problem.cls[event] == GATE:
+            # What happens before a gate may be for the sake of an operation after it.
+            blind = self._blind
+        else:
+            blind = self._chained
+            for op in (*self.open.reads, *self.open.updates):
+                if not mask & self.problem.bit[op]:
+                    blind = blind | self._suppliers(self.problem.cls[op])
+        found = [(cls, self._step(state, cls)) for cls in sorted(blind)]
+        return moves + [(cls, after) for cls, after in found if after != state]
+
+    def _moves_from(self, state: int) -> list[tuple[int, int]]:
+        """(class, state after it) of the optional operations that look at the state before."""
+        found = self._moves.get(state)
+        if found is None:
+            steps = [(cls, self._step(state, cls)) for cls in self._sighted]
+            found = self._moves[state] = [(c, s) for c, s in steps if s >= 0 and s != state]
+        return found
+
+    def _suppliers(self, cls: int) -> frozenset[int]:
+        """The optional writes that make an operation of the class legal."""
+        found = self._supplied.get(cls)
+        if found is None:
+            initial = self.problem.table.initial
+            blind = () if self.problem.table.blind[cls] else self._blind
+            found = self._supplied[cls] = frozenset(
+                write for write in blind if self._step(self._step(initial, write), cls) >= 0
+            )
         return found
 
     def is_new(self, config: Config) -> bool:

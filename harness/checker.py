@@ -113,6 +113,12 @@ class Model(Protocol):
         """
         ...
 
+    def is_blind(self, f: str, result: Any) -> bool:
+        """Operations that are legal in every state and tell nothing of it: plain writes, which
+        always lead to one state, and reads whose result says nothing.
+        """
+        ...
+
 
 class Engine(Protocol):
     """A linearizability engine."""

@@ -1,0 +1,199 @@
+"""Makes an illegal history of one key so small that a person can read why it is illegal.
+
+Shrinking only ever weakens what the history demands, so that what is left accuses nobody who is
+innocent. Of the operations up to the first return that has no legal order
+
+  - a read may go;
+  - an update may become free: its effect may come any number of times, or never, between the first
+    invocation and the last return of the updates that do the same. Only where the failure does not
+    hang on them are these two bounds dropped as well, one by one;
+  - an operation that returns later is open: it may take effect once, or never.
+
+What must stay as it is, is found by Junker's QuickXplain (AAAI 2004): some k log n searches for k
+operations that stay, first among those that returned last.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from dissensus.checkers.problem import ALWAYS, Problem, Table, Window
+from dissensus.checkers.search import Found, Search
+from dissensus.harness.history import FAIL, OK, History
+
+SECONDS = 10.0
+"""For one key. What is not decided then stays as it is: a longer certificate, no weaker one."""
+PROBE_CONFIGURATIONS = 200_000
+"""For one search: about a second. A probe that needs more is answered with "must stay"."""
+
+T = TypeVar("T")
+
+
+class Bound(msgspec.Struct, kw_only=True, frozen=True):
+    """Where the time of a free update begins or ends, and the operation that says so."""
+
+    f: str
+    arg: Any
+    row: int
+    """The first of these updates to be invoked, or the last to return."""
+    first: bool
+    """True: not before the row was invoked. False: not after it returned."""
+
+
+class Shrunk(msgspec.Struct, kw_only=True):
+    """An illegal history with nothing in it that could go."""
+
+    end: int
+    """Position of the return that has no legal order: later events do not count."""
+    blocked: int
+    """The row that returns there."""
+    kept: list[int]
+    """Rows that stay as they are, in order; all other updates are free, but for the bounds."""
+    bounds: list[Bound]
+
+
+class Shrinker:
+    """Shrinks the history of one key. `search` is the engine's own."""
+
+    def __init__(
+        self, table: Table, rows: Sequence[int], blocked: int, search: type[Search] = Search
+    ) -> None:
+        self.table = table
+        self.history: History = table.history
+        self.end = self.history.ret[blocked]
+        self.blocked = blocked
+        self._search = search
+        self._deadline = time.monotonic() + SECONDS
+        self.rows = [row for row in rows if self._counts(row)]
+        self._class = {
+            row: table.class_of(row, known=False) for row in self.rows if not self._is_read(row)
+        }
+
+    def run(self) -> Shrunk:
+        """The smallest certificate found within the budget."""
+        kept = self._keep()
+        bounds = self._bounds(kept)
+        return Shrunk(end=self.end, blocked=self.blocked, kept=sorted(kept), bounds=bounds)
+
+    def _counts(self, row: int) -> bool:
+        """The row can matter before the end."""
+        history = self.history
+        if history.outcome[row] == FAIL or history.inv[row] >= self.end:
+            return False
+        return self._closed(row) or not self._is_read(row)
+
+    def _closed(self, row: int) -> bool:
+        return self.history.outcome[row] == OK and self.history.ret[row] <= self.end
+
+    def _is_read(self, row: int) -> bool:
+        result = self.history.result_of(row) if self._closed(row) else None
+        return self.table.model.is_read(self.history.f_of(row), result)
+
+    # -- which operations stay -------------------------------------------------------------------
+
+    def _keep(self) -> list[int]:
+        """The operations that must stay as they are."""
+        others = [row for row in self.rows if row != self.blocked]
+        others.sort(key=self._recency, reverse=True)
+        size = 1
+        while size < len(others) and not self._illegal([self.blocked, *others[:size]]):
+            size *= 2
+        # Of two explanations the one by updates says more than the one by reads.
+        near = sorted(others[: 2 * size], key=self._is_read)
+        return [self.blocked, *explain(near, lambda some: self._illegal([self.blocked, *some]))]
+
+    def _recency(self, row: int) -> int:
+        return self.history.ret[row] if self._closed(row) else self.history.inv[row]
+
+    def _illegal(self, kept: Sequence[int]) -> bool:
+        return self._probe(kept, self._windows(kept))
+
+    def _windows(self, kept: Sequence[int]) -> dict[int, Window]:
+        """Class -> the time of its updates that are not kept."""
+        stays = set(kept)
+        windows: dict[int, Window] = {}
+        for row, cls in self._class.items():
+            if row not in stays:
+                begin, until = windows.get(cls, (ALWAYS, -1))
+                ret = self.history.ret[row] if self._closed(row) else ALWAYS
+                windows[cls] = min(begin, self.history.inv[row]), max(until, ret)
+        return windows
+
+    def _probe(self, kept: Sequence[int], windows: dict[int, Window]) -> bool:
+        """True where it is certain that there is no legal order."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            return False
+        problem = Problem(self.table, kept, free=windows, end=self.end)
+        search = self._search(problem, configurations=PROBE_CONFIGURATIONS, deadline=self._deadline)
+        return search.run() is Found.ILLEGAL
+
+    # -- which bounds stay -----------------------------------------------------------------------
+
+    def _bounds(self, kept: Sequence[int]) -> list[Bound]:
+        """The bounds of free updates that the failure hangs on, as few different ones as can be."""
+        windows = self._windows(kept)
+        sides = [(cls, side) for cls in windows for side in (0, 1) if windows[cls][side] < ALWAYS]
+
+        def illegal(some: Sequence[tuple[int, int]]) -> bool:
+            return self._probe(kept, _with_bounds(windows, some))
+
+        needed = explain(sides, illegal)
+        common = _common(windows, needed)
+        if self._probe(kept, common):
+            windows = common
+        found = []
+        for cls, side in needed:
+            f, arg, _, _ = self.table.classes[cls]
+            row = self._row_at(windows[cls][side])
+            found.append(Bound(f=f, arg=arg, row=row, first=side == 0))
+        return sorted(found, key=lambda bound: (bound.row, bound.first))
+
+    def _row_at(self, position: int) -> int:
+        """The row that is invoked or returns at a position."""
+        history = self.history
+        return next(r for r in self.rows if position in (history.inv[r], history.ret[r]))
+
+
+def _with_bounds(windows: dict[int, Window], sides: Sequence[tuple[int, int]]) -> dict[int, Window]:
+    """The windows with these sides alone, the others without an end."""
+    bounded = set(sides)
+    return {
+        cls: (begin if (cls, 0) in bounded else -1, until if (cls, 1) in bounded else ALWAYS)
+        for cls, (begin, until) in windows.items()
+    }
+
+
+def _common(windows: dict[int, Window], sides: Sequence[tuple[int, int]]) -> dict[int, Window]:
+    """The sides widened to one begin and one end for all of them: one operation to show."""
+    begin = min((windows[cls][0] for cls, side in sides if side == 0), default=-1)
+    until = max((windows[cls][1] for cls, side in sides if side == 1), default=ALWAYS)
+    wide = {cls: (begin, until) for cls in windows}
+    return _with_bounds(wide, sides)
+
+
+def explain(parts: Sequence[T], holds: Callable[[Sequence[T]], bool]) -> list[T]:
+    """QuickXplain: a subset of `parts` for which `holds` is true, with none that could go; those in
+    front are preferred. `holds` grows with its argument and is true for all of `parts`.
+    """
+    if holds([]):
+        return []
+    return _explain([], parts, holds, changed=False)
+
+
+def _explain(
+    base: Sequence[T], parts: Sequence[T], holds: Callable[[Sequence[T]], bool], *, changed: bool
+) -> list[T]:
+    if changed and holds(base):
+        return []
+    if len(parts) <= 1:
+        return list(parts)
+    half = len(parts) // 2
+    front, back = parts[:half], parts[half:]
+    from_back = _explain([*base, *front], back, holds, changed=True)
+    from_front = _explain([*base, *from_back], front, holds, changed=bool(from_back))
+    return [*from_front, *from_back]

@@ -1,0 +1,230 @@
+"""Tells a certificate of linearizability in words: who did what, where and when, which fault was
+active, and why no order of it is legal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from dissensus.harness.checker import FaultInterval
+from dissensus.harness.history import OK, History
+from dissensus.harness.verdict import Certificate
+
+VALUE_CHARS_MAX = 40
+"""A longer value is cut: the report shows it whole."""
+
+
+class Teller:
+    """Words for the rows of one certificate, numbered in the order of `ops`."""
+
+    def __init__(
+        self, history: History, certificate: Certificate, faults: Sequence[FaultInterval]
+    ) -> None:
+        self._history = history
+        self._certificate = certificate
+        self._faults = faults
+        self._number = {row: i for i, row in enumerate(certificate.ops, 1)}
+        self._end: int = certificate.data["end"]
+        self._kept = [row for row in certificate.ops if row in set(certificate.data["kept"])]
+
+    def tell(self) -> None:
+        """Write summary and story into the certificate."""
+        blocked = self._certificate.blocked[0]
+        story = [
+            f"{self._act(row)}{self._after(row)}{self._during(row)}."
+            for row in self._certificate.ops
+        ]
+        story += self._bounds()
+        story.append(self._conclusion(blocked))
+        story += [self._fault(fault) for fault in self._active()]
+        self._certificate.story = story
+        self._certificate.summary = f"{self._act(blocked)}{self._contrast(blocked)}"
+
+    # -- one operation ---------------------------------------------------------------------------
+
+    def _act(self, row: int, *, had: bool = False) -> str:
+        """ "(3) process 7 read 4 from key 1 at n2 at 12.310 s", "... had read ..."."""
+        node = self._history.node_of(row)
+        place = f" at {node}" if node else ""
+        who = f"({self._number[row]}) process {self._history.process[row]}"
+        return f"{who} {self._verb(row, had=had)}{place}{self._when(row)}"
+
+    def _verb(self, row: int, *, had: bool) -> str:
+        history = self._history
+        f, key = history.f_of(row), key_text(history.key_of(row))
+        arg, result = history.arg_of(row), history.result_of(row)
+        if not self._closed(row):
+            return f"tried to {effect_text(f, arg, key)}"
+        if f == "cas" and result is False:
+            found = f"found another value than {value_text(arg[0])} in {key}"
+            return f"had {found}" if had else found
+        if f == "read":
+            return f"{'had ' if had else ''}read {value_text(result)} from {key}"
+        past = {"write": "written" if had else "wrote", "cas": "changed"}.get(f, f"done {f} on")
+        change = f" from {value_text(arg[0])} to {value_text(arg[1])}" if f == "cas" else ""
+        what = f"{past} {key}{change}" if f == "cas" else f"{past} {value_text(arg)} to {key}"
+        return f"had {what}" if had else what
+
+    def _closed(self, row: int) -> bool:
+        return self._history.outcome[row] == OK and self._history.ret[row] <= self._end
+
+    def _when(self, row: int) -> str:
+        history = self._history
+        begin, end = history.t_inv[row], history.t_ret[row]
+        if begin < 0:
+            return ""
+        if self._closed(row):
+            first, last = time_text(begin), time_text(end)
+            return f" at {last}" if first == last else f" from {first} to {last}"
+        if history.outcome[row] == OK:
+            return f" from {time_text(begin)} on, still under way when it matters"
+        error = history.error_of(row)
+        return f" from {time_text(begin)} on, outcome unknown{f' ({error})' if error else ''}"
+
+    def _after(self, row: int) -> str:
+        """The latest of the numbered operations that had returned before this one began."""
+        before = [
+            other
+            for other in self._certificate.ops
+            if self._closed(other) and self._history.ret[other] < self._history.inv[row]
+        ]
+        if not before:
+            return ""
+        latest = max(before, key=lambda other: self._history.ret[other])
+        return f", after ({self._number[latest]}) had returned"
+
+    # -- faults ----------------------------------------------------------------------------------
+
+    def _overlapping(self, row: int) -> list[FaultInterval]:
+        begin, end = self._history.t_inv[row], self._history.t_ret[row]
+        if begin < 0 or not self._closed(row):
+            return []
+        return [
+            fault
+            for fault in self._faults
+            if fault.begin_ns <= end and (fault.end_ns < 0 or fault.end_ns >= begin)
+        ]
+
+    def _during(self, row: int) -> str:
+        names = [f"{fault.kind} #{fault.id}" for fault in self._overlapping(row)]
+        return f", during {' and '.join(names)}" if names else ""
+
+    def _active(self) -> list[FaultInterval]:
+        ids = {fault.id for row in self._certificate.ops for fault in self._overlapping(row)}
+        return [fault for fault in self._faults if fault.id in ids]
+
+    @staticmethod
+    def _fault(fault: FaultInterval) -> str:
+        until = f"to {time_text(fault.end_ns)}" if fault.end_ns >= 0 else "and never undone"
+        targets = ", ".join(f"{k} {targets_text(v)}" for k, v in fault.targets.items())
+        effect = "" if fault.effective else "; no effect was measured"
+        return (
+            f"{fault.kind} #{fault.id} ({targets}) was active from {time_text(fault.begin_ns)} "
+            f"{until}{effect}."
+        )
+
+    # -- the argument ----------------------------------------------------------------------------
+
+    def _bounds(self) -> list[str]:
+        """What the bounds on the other updates say."""
+        by_row: dict[tuple[int, bool], list[dict[str, Any]]] = {}
+        for bound in self._certificate.data["bounds"]:
+            by_row.setdefault((bound["row"], bound["first"]), []).append(bound)
+        told = []
+        for (row, first), bounds in by_row.items():
+            key = key_text(self._history.key_of(row))
+            values = listed(sorted({value_text(new_value(b["f"], b["arg"])) for b in bounds}))
+            when = (
+                f"before ({self._number[row]}) began"
+                if first
+                else (f"after ({self._number[row]}) had returned")
+            )
+            told.append(f"No operation that could set {key} to {values} was under way {when}.")
+        return told
+
+    def _conclusion(self, blocked: int) -> str:
+        found = self._found(blocked)
+        if self._alone():
+            return "No operation before it returned can have made it so: no order is legal."
+        return (
+            f"So no order is legal: wherever the other updates take effect, or if they never do, "
+            f"({self._number[blocked]}) cannot {found}."
+        )
+
+    def _alone(self) -> bool:
+        """The blocked operation is impossible by itself."""
+        return len(self._certificate.ops) == 1
+
+    def _found(self, blocked: int) -> str:
+        """What the blocked operation claims: "find 4"."""
+        history = self._history
+        f, result = history.f_of(blocked), history.result_of(blocked)
+        if f == "read":
+            return f"find {value_text(result)}"
+        if f == "cas":
+            expected = value_text(history.arg_of(blocked)[0])
+            return f"find another value than {expected}" if result is False else f"find {expected}"
+        return "take effect"
+
+    def _contrast(self, blocked: int) -> str:
+        """What the summary sets against the blocked operation."""
+        if self._alone():
+            return ", which nothing can have put there"
+        closed = [row for row in self._certificate.ops if row != blocked and self._closed(row)]
+        before = [row for row in closed if self._history.ret[row] < self._history.inv[blocked]]
+        kept = [row for row in before if row in self._kept] or before
+        if kept:
+            return f", although {self._act(kept[-1], had=True)}"
+        return ", which fits no order of the operations"
+
+
+def tell(history: History, certificate: Certificate, faults: Sequence[FaultInterval] = ()) -> None:
+    """Write `summary` and `story` of a linearizability certificate."""
+    Teller(history, certificate, faults).tell()
+
+
+def effect_text(f: str, arg: Any, key: str) -> str:
+    """ "write 3 to key 1", "change key 1 from 1 to 3"."""
+    if f == "cas":
+        return f"change {key} from {value_text(arg[0])} to {value_text(arg[1])}"
+    return f"{f} {value_text(arg)} to {key}"
+
+
+def new_value(f: str, arg: Any) -> Any:
+    """What an update sets a key to."""
+    return arg[1] if f == "cas" else arg
+
+
+def listed(parts: Sequence[str]) -> str:
+    """ "a", "a or b", "a, b or c"."""
+    return " or ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def value_text(value: Any) -> str:
+    """A value as JSON, cut where it is long; "nothing" for null."""
+    if value is None:
+        return "nothing"
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= VALUE_CHARS_MAX else text[: VALUE_CHARS_MAX - 3] + "..."
+
+
+def key_text(key: Any) -> str:
+    """ "key 3", "the register" where there is one only."""
+    return "the register" if key is None else f"key {value_text(key)}"
+
+
+def time_text(ns: int) -> str:
+    """Seconds since the start of the run, to the millisecond."""
+    return f"{ns / 1e9:.3f} s"
+
+
+def targets_text(targets: Any) -> str:
+    """Targets of a fault: "n1, n2", "n1 | n2, n3" for halves."""
+    if not isinstance(targets, list):
+        return value_text(targets).strip('"')
+    if any(isinstance(part, list) for part in targets):
+        return " | ".join(targets_text(part) for part in targets)
+    return ", ".join(str(part) for part in targets)

@@ -1,0 +1,116 @@
+"""Says when a run tested too little to mean anything: VALID would be a lie then.
+
+A run is vacuous unless
+
+  - per kind or family of fault that was asked for, at least one interval had its measured effect,
+    and an operation was invoked in it (nothing is asked of a run without faults);
+  - every f of the workload succeeded during chaos, not only in warm-up;
+  - some read saw a value that was written.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+
+import msgspec
+
+from dissensus.checkers.stats import asked_fs
+from dissensus.harness.checker import Budget, FaultInterval, RunView
+from dissensus.harness.history import FAIL, OK, History
+from dissensus.harness.verdict import Validity, Verdict
+
+READS = frozenset({"read", "get"})
+"""What clients call a read (`Client.idempotent`)."""
+
+
+class VacuityChecker:
+    """UNKNOWN with the reasons where the run is vacuous."""
+
+    name = "vacuity"
+
+    def check(self, run: RunView, budget: Budget) -> Verdict:
+        reasons = vacuous_reasons(run)
+        faults = run.header.get("faults") or ()
+        return Verdict(
+            checker=self.name,
+            validity=Validity.UNKNOWN if reasons else Validity.VALID,
+            reason="the run tested too little"
+            if reasons
+            else (
+                "every operation succeeded during chaos, reads saw writes"
+                + (
+                    f", and {', '.join(faults)} had effect"
+                    if faults
+                    else "; no fault was asked for"
+                )
+            ),
+            vacuous=reasons,
+        )
+
+
+def vacuous_reasons(run: RunView) -> list[str]:
+    """Why the run says little; empty where it does not."""
+    return [*_faults(run), *_successes(run), *_reads(run.history, asked_fs(run))]
+
+
+def _faults(run: RunView) -> Iterator[str]:
+    times = sorted(run.history.t_inv)
+    for word in run.header.get("faults") or ():
+        mine = [fault for fault in run.faults if word in (fault.kind, fault.family)]
+        effective = [fault for fault in mine if fault.effective]
+        if not mine:
+            yield f"{word} was asked for and never injected"
+        elif not effective:
+            yield f"{word} was injected {len(mine)} times and never had an effect"
+        elif not any(_hit(fault, times) for fault in effective):
+            yield f"no operation was invoked while {word} was in effect"
+
+
+def _hit(fault: FaultInterval, times: list[int]) -> bool:
+    """An operation was invoked while the fault was active."""
+    first = bisect_left(times, fault.begin_ns)
+    return first < len(times) and (fault.end_ns < 0 or times[first] <= fault.end_ns)
+
+
+def _successes(run: RunView) -> Iterator[str]:
+    history = run.history
+    begin, end = run.phase_ns("chaos")
+    phases = [name for name, _ in run.phases]
+    if phases and "chaos" not in phases:
+        yield f"the run ended in phase {phases[-1]}, before chaos"
+        return
+    if phases and phases[-1] == "chaos":
+        end = max(end, history.last_time_ns())
+    ok = {
+        history.f_of(row)
+        for row in range(len(history))
+        if history.outcome[row] == OK
+        and (not phases or (begin <= history.t_inv[row] and history.t_ret[row] <= end))
+    }
+    for f in asked_fs(run):
+        if f not in ok:
+            yield f"{f} never succeeded" + (" during chaos" if phases else "")
+
+
+def _reads(history: History, fs: list[str]) -> Iterator[str]:
+    """Some read must have seen a value that was written to its key."""
+    if not READS & set(fs):
+        return
+    written = set()
+    for row in range(len(history)):
+        if history.outcome[row] != FAIL and history.f_of(row) not in READS:
+            arg = history.arg_of(row)
+            # The new value of a cas is the second of its pair.
+            new = arg[1] if history.f_of(row) == "cas" and isinstance(arg, list) else arg
+            written.add((history.key[row], msgspec.json.encode(new)))
+    for row in range(len(history)):
+        if history.outcome[row] == OK and history.f_of(row) in READS:
+            found = history.result_of(row)
+            if (history.key[row], msgspec.json.encode(found)) in written:
+                return
+            if isinstance(found, list) and any(
+                (history.key[row], msgspec.json.encode(part)) in written for part in found
+            ):
+                return
+    yield "no read saw a value that was written"
