@@ -15,7 +15,7 @@ from dissensus.harness.progress import targets_text
 from dissensus.harness.store import VerdictFile
 from dissensus.reports import columns
 from dissensus.reports.figures import Figures
-from dissensus.reports.words import value_text
+from dissensus.reports.words import facts_text, value_text
 
 ROWS_MAX = 1_500_000
 """About 10 MB of report, which browsers still open; the whole history stays in events.jsonl."""
@@ -32,8 +32,10 @@ def data_block(run: RunView, verdicts: VerdictFile, figures: Figures) -> str:
     history = run.history
     rows = shown_rows(history, verdicts)
     cut = slice(rows.start, rows.stop)
-    ends = [t if t >= 0 else -1 for t in history.t_ret[cut]]
-    took = [-1 if end < 0 else end - t for end, t in zip(ends, history.t_inv[cut], strict=True)]
+    took = [
+        -1 if end < 0 else end - begin
+        for end, begin in zip(history.t_ret[cut], history.t_inv[cut], strict=True)
+    ]
     spans = [
         -1 if ret < 0 else ret - inv
         for ret, inv in zip(history.ret[cut], history.inv[cut], strict=True)
@@ -71,10 +73,7 @@ def data_block(run: RunView, verdicts: VerdictFile, figures: Figures) -> str:
             "segments": [
                 [s.node, s.begin_ns, s.end_ns, s.state, s.role, s.term] for s in figures.segments
             ],
-            "marks": [
-                [mark.get("t", 0), str(mark.get("name", "")), value_text(mark, TEXT_CHARS_MAX)]
-                for mark in run.marks[:MARKS_MAX]
-            ],
+            "marks": [marked(mark) for mark in run.marks[:MARKS_MAX]],
             "anomalies": anomalies(history, verdicts),
         },
     )
@@ -107,7 +106,7 @@ def faults(run: RunView) -> list[dict[str, Any]]:
         {
             "id": fault.id,
             "kind": fault.kind,
-            "family": fault.kind,
+            "family": fault.family or fault.kind,
             "targets": targets_text(fault.targets),
             "begin": fault.begin_ns,
             "measured": fault.measured_ns,
@@ -117,6 +116,13 @@ def faults(run: RunView) -> list[dict[str, Any]]:
         }
         for fault in run.faults
     ]
+
+
+def marked(mark: dict[str, Any]) -> list[Any]:
+    """A mark as [moment, name, node, the rest in words]."""
+    rest = {k: v for k, v in mark.items() if k not in ("ev", "t", "name", "node")}
+    words = value_text(facts_text(rest), TEXT_CHARS_MAX)
+    return [mark.get("t", 0), str(mark.get("name", "")), str(mark.get("node", "")), words]
 
 
 def anomalies(history: History, verdicts: VerdictFile) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from itertools import pairwise
 import msgspec
 
 from dissensus.harness.checker import FaultInterval, RunView
-from dissensus.harness.history import FAIL, INFO, OK, History
+from dissensus.harness.history import FAIL, INFO, OK, OUTCOMES, History
 from dissensus.harness.progress import quantile
 
 
@@ -161,7 +161,7 @@ def family_counts(run: RunView, last: int) -> Iterator[FamilyCount]:
     """One line a family, in the order in which they first struck."""
     by_family: dict[str, list[FaultInterval]] = {}
     for fault in run.faults:
-        by_family.setdefault(fault.kind, []).append(fault)
+        by_family.setdefault(fault.family or fault.kind, []).append(fault)
     for family, faults in by_family.items():
         intervals = [in_effect_ns(fault, last) for fault in faults if fault.effective]
         yield FamilyCount(
@@ -214,10 +214,9 @@ def leader_changes(segments: Iterable[Segment]) -> int:
 
 def error_counts(history: History) -> list[tuple[str, str, int]]:
     """What went wrong, by outcome and name."""
-    names = ("info", "ok", "fail")
     counts: dict[tuple[str, str], int] = {}
     for row, number in enumerate(history.error):
         if number:
-            pair = names[history.outcome[row]], str(history.names.values[number])
+            pair = OUTCOMES[history.outcome[row]], str(history.names.values[number])
             counts[pair] = counts.get(pair, 0) + 1
     return sorted(((*pair, n) for pair, n in counts.items()), key=lambda item: -item[2])

@@ -70,39 +70,48 @@ function drawBusy(pen, stage, y, tall, from, to) {
   const { ctx, width, x, colours, gap } = pen;
   const { model, matched } = stage;
   const columns = Math.ceil(width / 2);
-  const busy = new Float32Array(columns);
-  const odd = new Uint8Array(columns);
+  const busy = [0, 1, 2].map(() => new Float32Array(columns));
+  const seen = new Uint8Array(columns);
   for (let i = from; i < to; i++) {
     const row = model.laneRows.rows[i];
     if (matched && !matched[row]) continue;
+    const share = busy[model.outcome[row]];
     const a = Math.max(0, x(model.t[row]) / 2), b = Math.min(columns, x(model.end[row]) / 2);
-    if (model.outcome[row] !== OK) odd[Math.min(columns - 1, a | 0)] |= 1 << model.outcome[row];
-    for (let c = a | 0; c < b; c++) busy[c] += Math.min(b, c + 1) - Math.max(a, c);
+    seen[Math.min(columns - 1, a | 0)] |= 1 << model.outcome[row];
+    for (let c = a | 0; c < b; c++) share[c] += Math.min(b, c + 1) - Math.max(a, c);
   }
-  ctx.fillStyle = colours.ok;
+  for (const outcome of [OK, INFO, FAIL]) {
+    drawShades(pen, busy[outcome], colours[OUTCOMES[outcome]], y + gap, tall - 2 * gap);
+  }
+  // An info or a fail may be too short for a shade, and is what one looks for.
+  for (let c = 0; c < columns; c++) {
+    if (seen[c] & (1 << FAIL)) {
+      ctx.fillStyle = colours.fail;
+      ctx.fillRect(c * 2, y + tall - gap - 4, 2, 4);
+    }
+    if (seen[c] & (1 << INFO)) {
+      ctx.fillStyle = colours.info;
+      ctx.fillRect(c * 2, y + gap - 1, 2, tall - 2 * gap + 2);
+    }
+  }
+}
+
+/** Columns two pixels wide, each in one of a few shades of a colour; neighbours are joined. */
+function drawShades({ ctx }, shares, colour, y, high) {
+  ctx.fillStyle = colour;
   for (let shade = 1; shade <= SHADES; shade++) {
     ctx.globalAlpha = 0.15 + (0.7 * shade) / SHADES;
     let start = -1;
-    for (let c = 0; c <= columns; c++) {
-      const here = c < columns && Math.ceil(Math.min(1, busy[c]) * SHADES) === shade;
+    for (let c = 0; c <= shares.length; c++) {
+      const here = c < shares.length && Math.ceil(Math.min(1, shares[c]) * SHADES) === shade;
       if (here && start < 0) start = c;
       if (!here && start >= 0) {
-        ctx.fillRect(start * 2, y + gap, (c - start) * 2, tall - 2 * gap);
+        ctx.fillRect(start * 2, y, (c - start) * 2, high);
         start = -1;
       }
     }
   }
   ctx.globalAlpha = 1;
-  for (let c = 0; c < columns; c++) {
-    if (odd[c] & (1 << FAIL)) {
-      ctx.fillStyle = colours.fail;
-      ctx.fillRect(c * 2, y + tall - gap - 4, 2, 4);
-    }
-    if (odd[c] & (1 << INFO)) {
-      ctx.fillStyle = colours.info;
-      ctx.fillRect(c * 2, y + gap - 1, 2, tall - 2 * gap + 2);
-    }
-  }
 }
 
 /** One operation: ok filled, info hatched with an open right end, fail an outline with a cross. */

@@ -166,17 +166,29 @@ function tipLines(stage, panel, pen, ns, px, py) {
       fault.healed ? "healed, verified" : "not verified to be healed",
     ];
   }
-  if (panel === nodes) {
-    const name = stage.nodeNames[Math.floor((py - 4) / NODE_ROW)];
-    const found = model.run.segments.find(([node, begin, end]) =>
-      node === name && ns >= begin && ns < end);
-    if (!found) return [];
-    const [, begin, end, state, role, term] = found;
-    return [`${name}: ${state === "up" ? role : state}`, term < 0 ? "" : `term ${term}`,
-      `${momentWords(begin)} to ${momentWords(end)}`].filter(Boolean);
-  }
+  if (panel === nodes) return nodeLines(stage, pen, ns, px, py);
   if (panel === throughput || panel === latency) return chartLines(stage, pen, px);
   return [];
+}
+
+/** What is known of a node at a moment, and its marks nearby. */
+function nodeLines(stage, pen, ns, px, py) {
+  const { segments, marks } = stage.model.run;
+  const name = stage.nodeNames[Math.floor((py - 4) / NODE_ROW)];
+  const found = segments.find(([node, begin, end]) => node === name && ns >= begin && ns < end);
+  const lines = [];
+  if (found) {
+    const [, begin, end, state, role, term] = found;
+    lines.push(`${name}: ${state === "up" ? role || "up" : state}`);
+    if (term >= 0) lines.push(`term ${term}`);
+    lines.push(`${momentWords(begin)} to ${momentWords(end)}`);
+  }
+  for (const [t, what, node, words] of marks) {
+    if (node === name && Math.abs(pen.x(t) - px) < 6) {
+      lines.push(`${momentWords(t)} ${what} ${shorten(words, 120)}`);
+    }
+  }
+  return lines;
 }
 
 /** Counts and quantiles of the bucket under the pointer. */

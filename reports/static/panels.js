@@ -206,11 +206,31 @@ const nodes = {
         ctx.fillRect(from, y + 2, 1, tall - 4);
       }
     }
+    for (const [t, , node] of stage.model.run.marks) drawMark(pen, stage, t, node);
     if (!stage.nodeNames.length) {
       label(ctx, "nothing was said", 6, 12, width, colours.muted, colours.small);
     }
   },
 };
+
+/** A mark of a node as a small diamond on its row. */
+function drawMark(pen, stage, t, node) {
+  const { ctx, width, x, colours } = pen;
+  const at = x(t), row = Math.max(0, stage.nodeNames.indexOf(node));
+  if (at < -6 || at > width + 6) return;
+  const y = row * NODE_ROW + 2 + NODE_ROW / 2;
+  ctx.beginPath();
+  ctx.moveTo(at, y - 5);
+  ctx.lineTo(at + 5, y);
+  ctx.lineTo(at, y + 5);
+  ctx.lineTo(at - 5, y);
+  ctx.closePath();
+  ctx.fillStyle = colours.text;
+  ctx.fill();
+  ctx.strokeStyle = colours.bg;
+  ctx.lineWidth = 1;
+  ctx.stroke();
+}
 
 const throughput = {
   name: "throughput",

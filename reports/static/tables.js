@@ -16,7 +16,7 @@ function fillTables(stage) {
   const place = byId("tables");
   if (!place.open) return;
   byId("tables-body").replaceChildren(
-    operationsTable(stage), secondsTable(stage), nodesTable(stage));
+    operationsTable(stage), secondsTable(stage), nodesTable(stage), marksTable(stage));
 }
 
 function operationsTable(stage) {
@@ -68,4 +68,11 @@ function nodesTable(stage) {
   ]);
   const head = ["node", "from", "to", "state", "role", "term"];
   return tableOf("Nodes in view", head, rows, seen.length - rows.length);
+}
+
+function marksTable(stage) {
+  const seen = stage.model.run.marks.filter(([t]) => t >= stage.view.a && t <= stage.view.b);
+  const rows = seen.slice(0, TABLE_ROWS_MAX).map(([t, name, node, words]) =>
+    [momentWords(t), name, node, words]);
+  return tableOf("Marks in view", ["at", "mark", "node", "more"], rows, seen.length - rows.length);
 }
