@@ -8,16 +8,16 @@ VENV=${DISSENSUS_VENV:-.venv}
 minutes() { awk -v s="$1" 'BEGIN { printf "%.1f", s / 60 }'; }
 
 # need_debian PACKAGE:PROBE...: installs the packages whose probe fails. A probe is a command name,
-# or `venv` for Python's module.
+# a path, or `venv` for Python's module.
 need_debian() {
     local missing=() item package probe
     for item in "$@"; do
         package=${item%%:*} probe=${item##*:}
-        if [ "$probe" = venv ]; then
-            python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=("$package")
-        else
-            command -v "$probe" >/dev/null || missing+=("$package")
-        fi
+        case $probe in
+            venv) python3 -c 'import venv, ensurepip' 2>/dev/null ;;
+            /*) [ -e "$probe" ] ;;
+            *) command -v "$probe" >/dev/null ;;
+        esac || missing+=("$package")
     done
     [ ${#missing[@]} = 0 ] && return 0
     if [ "$(id -u)" != 0 ]; then

@@ -19,6 +19,10 @@ from dissensus.reports.words import facts_text, value_text
 
 ROWS_MAX = 1_500_000
 """About 10 MB of report, which browsers still open; the whole history stays in events.jsonl."""
+UNIT_NS = 1000
+"""Columns of times count microseconds: nobody sees less, and a block of ns is half as large again.
+What came before what is told by the positions of events, which are exact.
+"""
 TEXT_CHARS_MAX = 400
 """Of a value in the block; a tooltip shows no more."""
 ANOMALIES_MAX = 50
@@ -32,17 +36,22 @@ def data_block(run: RunView, verdicts: VerdictFile, figures: Figures) -> str:
     history = run.history
     rows = shown_rows(history, verdicts)
     cut = slice(rows.start, rows.stop)
+    begun = [t // UNIT_NS for t in history.t_inv[cut]]
     took = [
-        -1 if end < 0 else end - begin
-        for end, begin in zip(history.t_ret[cut], history.t_inv[cut], strict=True)
+        -1 if end < 0 else end // UNIT_NS - begin
+        for end, begin in zip(history.t_ret[cut], begun, strict=True)
     ]
     spans = [
         -1 if ret < 0 else ret - inv
         for ret, inv in zip(history.ret[cut], history.inv[cut], strict=True)
     ]
+    # Most operations return what they were given: as differences these are zeros.
+    results = [
+        result - arg for result, arg in zip(history.result[cut], history.arg[cut], strict=True)
+    ]
     return columns.encode(
         {
-            "t": (history.t_inv[cut], True),
+            "t": (begun, True),
             "took": (took, False),
             "inv": (history.inv[cut], True),
             "span": (spans, False),
@@ -50,7 +59,7 @@ def data_block(run: RunView, verdicts: VerdictFile, figures: Figures) -> str:
             "f": (history.f[cut], False),
             "key": (history.key[cut], False),
             "arg": (history.arg[cut], False),
-            "result": (history.result[cut], False),
+            "result": (results, False),
             "outcome": (history.outcome[cut], False),
             "node": (history.node[cut], False),
             "error": (history.error[cut], False),
@@ -62,6 +71,7 @@ def data_block(run: RunView, verdicts: VerdictFile, figures: Figures) -> str:
             "names": texts(history.names.values),
         },
         {
+            "unit": UNIT_NS,
             "first": rows.start,
             "of": len(history),
             "last": figures.last_ns,

@@ -19,9 +19,18 @@ from dissensus.harness.checker import FaultInterval, RunView
 from dissensus.harness.progress import targets_text
 from dissensus.harness.store import REPORT, VerdictFile
 from dissensus.harness.verdict import Certificate, Validity, Verdict
+from dissensus.reports.block import shown_rows
 from dissensus.reports.diagram import Diagram, diagram_of
 from dissensus.reports.figures import Figures, in_effect_ns
-from dissensus.reports.words import again, count_text, facts_text, span_text, subject, value_text
+from dissensus.reports.words import (
+    again,
+    checked_text,
+    count_text,
+    facts_text,
+    span_text,
+    subject,
+    value_text,
+)
 
 CARDS_MAX = 20
 """Anomalies told at full length; the rest is counted."""
@@ -89,7 +98,8 @@ class Page(msgspec.Struct, kw_only=True, frozen=True):
     provenance: list[tuple[str, str]]
     files: list[tuple[str, str]]
     version: str
-    rows: int
+    cut: str
+    """What the timeline leaves out; empty where it holds everything."""
 
 
 def page_of(run: RunView, verdicts: VerdictFile, figures: Figures) -> Page:
@@ -120,7 +130,7 @@ def page_of(run: RunView, verdicts: VerdictFile, figures: Figures) -> Page:
         provenance=list(flat(provenance(run))),
         files=files(run.directory),
         version=__version__,
-        rows=len(run.history),
+        cut=cut(run, verdicts),
     )
 
 
@@ -172,17 +182,12 @@ def card_of(
     run: RunView, figures: Figures, number: int, verdict: Verdict, certificate: Certificate
 ) -> Card:
     """An anomaly in words."""
-    checked = "checked again by an independent verifier"
-    if certificate.reverified is None:
-        checked = "not re-verified: the verifier ran out of its budget"
-    elif not certificate.reverified:
-        checked = "the independent verifier does NOT agree"
     return Card(
         number=number,
         checker=verdict.checker,
         summary=chips(certificate.summary, certificate.ops),
         story=[chips(sentence, certificate.ops) for sentence in certificate.story],
-        checked=checked,
+        checked=checked_text(certificate),
         faults=list(active_faults(run, figures, certificate.ops)),
         drawing=diagram_of(run.history, certificate),
     )
@@ -244,6 +249,18 @@ def fault_row(fault: FaultInterval, last: int) -> FaultRow:
         measured=facts_text(fault.measured),
         effect=effect,
         undone=undone,
+    )
+
+
+def cut(run: RunView, verdicts: VerdictFile) -> str:
+    """What the timeline leaves out of a very long history, in words."""
+    total, held = len(run.history), len(shown_rows(run.history, verdicts))
+    if held == total:
+        return ""
+    share = 100 * held / total
+    return (
+        f"The timeline holds {count_text(held)} of {count_text(total)} operations ({share:.1f} %), "
+        "the figures above all of them; the whole history is in events.jsonl."
     )
 
 

@@ -1,4 +1,4 @@
-"""The terminal's summary of a run: the same words in the same order as the report, verdict last.
+"""The terminal's summary of a run: the report's words, verdict last, where a tail shows it.
 
 Colours are rich's: a stream that is no terminal gets the plain text.
 """
@@ -14,7 +14,7 @@ from dissensus.harness.checker import RunView
 from dissensus.harness.store import REPORT, VerdictFile
 from dissensus.harness.verdict import Certificate, Validity, Verdict
 from dissensus.reports.figures import Figures, figures_of
-from dissensus.reports.words import count_text, span_text, subject
+from dissensus.reports.words import checked_text, count_text, plain, span_text, subject
 
 COLOURS = {"VALID": "green", "INVALID": "bold red", "UNKNOWN": "yellow"}
 SIGNS = {"VALID": "+", "INVALID": "x", "UNKNOWN": "?"}
@@ -26,24 +26,28 @@ CERTIFICATES_MAX = 3
 def summary(run: RunView, verdicts: VerdictFile) -> Text:
     """The summary of a judged run, a few lines."""
     figures = figures_of(run)
-    lines = [Text(subject(run), style="bold"), operations_line(figures)]
+    lines = [line(subject(run), "bold"), operations_line(figures)]
     lines += fault_lines(run, figures)
-    for verdict in verdicts.verdicts:
-        if verdict.validity is not Validity.VALID:
-            lines += verdict_lines(verdict)
+    for verdict in sorted(verdicts.verdicts, key=lambda v: v.validity is not Validity.VALID):
+        lines += verdict_lines(verdict)
     if not run.complete:
-        lines.append(Text("incomplete: the harness was killed; judged as far as it got"))
+        lines.append(line("incomplete: the harness was killed; judged as far as it got"))
     if run.directory is not None:
-        lines.append(Text(f"report: {shown(run.directory / REPORT)}"))
+        lines.append(line(f"report: {shown(run.directory / REPORT)}"))
     lines.append(closing_line(verdicts))
     return Text("\n").join(lines)
 
 
+def line(text: str, style: str = "") -> Text:
+    """A line in which nothing drives the terminal."""
+    return Text(plain(text), style=style)
+
+
 def operations_line(figures: Figures) -> Text:
     """Counts and latencies."""
-    return Text(
-        f"ops {count_text(figures.ok)} ok  {count_text(figures.info)} info  "
-        f"{count_text(figures.fail)} fail      p50 {span_text(figures.latency.p50_ns)}  "
+    return line(
+        f"ops {count_text(figures.ok, ' ')} ok  {count_text(figures.info, ' ')} info  "
+        f"{count_text(figures.fail, ' ')} fail      p50 {span_text(figures.latency.p50_ns)}  "
         f"p99 {span_text(figures.latency.p99_ns)}      {figures.rate_hz:.0f} ok/s"
     )
 
@@ -55,42 +59,38 @@ def fault_lines(run: RunView, figures: Figures) -> Iterator[Text]:
     parts = [f"{count.family} {count.effective}/{count.asked}" for count in figures.faults]
     healed = all(fault.healed for fault in run.faults)
     tail = "(healed, verified)" if healed else "(NOT all healed)"
-    yield Text(
+    yield line(
         f"faults in effect: {'  '.join(parts)} {tail}      leader changes {figures.leader_changes}"
     )
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[Text]:
-    """Why a verdict is not VALID: its certificates in words, or its reason."""
+    """What a checker says; where it is not VALID, with its certificates in words."""
     word = verdict.validity.value
     head = f"{verdict.checker}: {verdict.reason}" if verdict.reason else verdict.checker
-    yield Text.assemble((f"{SIGNS[word]} {word}", COLOURS[word]), f"  {head}")
+    yield Text.assemble((f"{SIGNS[word]} {word}", COLOURS[word]), line(f"  {head}"))
     for reason in verdict.vacuous:
-        yield Text(f"    {reason}")
+        yield line(f"    {reason}")
     for certificate in verdict.certificates[:CERTIFICATES_MAX]:
         yield from certificate_lines(certificate)
     left = len(verdict.certificates) - CERTIFICATES_MAX
     if left > 0:
-        yield Text(f"    and {left} more in the report")
+        yield line(f"    and {left} more in the report")
 
 
 def certificate_lines(certificate: Certificate) -> Iterator[Text]:
     """A certificate as it is told to people."""
-    yield Text(f"    {certificate.summary}", style="bold")
+    yield line(f"    {certificate.summary}", "bold")
     for sentence in certificate.story:
-        yield Text(f"    {sentence}")
-    checked = "checked again by the independent verifier"
-    if not certificate.reverified:
-        checked = "not re-verified: the verifier ran out of its budget"
-    yield Text(f"    ({checked})")
+        yield line(f"    {sentence}")
+    yield line(f"    ({checked_text(certificate)})")
 
 
 def closing_line(verdicts: VerdictFile) -> Text:
     """The verdict, with what holds beside it: the last line, so that a tail shows it."""
     word = verdicts.validity
-    said = [v for v in verdicts.verdicts if v.validity.value == word]
-    names = ", ".join(v.checker for v in said)
-    return Text.assemble((f"{SIGNS[word]} {word}", COLOURS[word]), f"  {names}")
+    said = [v.checker for v in verdicts.verdicts if v.validity.value == word]
+    return Text.assemble((f"{SIGNS[word]} {word}", COLOURS[word]), line(f"  {', '.join(said)}"))
 
 
 def shown(path: Path) -> str:

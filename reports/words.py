@@ -10,14 +10,15 @@ import msgspec
 from dissensus.harness.checker import RunView
 from dissensus.harness.errors import UserError
 from dissensus.harness.plan import duration_text, plan_from
+from dissensus.harness.verdict import Certificate
 
 VALUE_CHARS_MAX = 2000
 """A value of the system under test may be megabytes; people read its beginning and its end."""
 
 
-def count_text(number: int) -> str:
-    """12345 as "12 345", with thin no-break spaces."""
-    return f"{number:,}".replace(",", "\u202f")
+def count_text(number: int, gap: str = "\u202f") -> str:
+    """12345 as "12 345", with thin no-break spaces unless told."""
+    return f"{number:,}".replace(",", gap)
 
 
 def seconds(ns: int) -> str:
@@ -47,6 +48,20 @@ def short(text: str, most: int) -> str:
 def value_text(value: Any, most: int = VALUE_CHARS_MAX) -> str:
     """A value as JSON, a string as it is, shortened in the middle."""
     return short(value if isinstance(value, str) else msgspec.json.encode(value).decode(), most)
+
+
+def plain(text: str) -> str:
+    """A text without control characters: what a system writes may not drive somebody's terminal."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def checked_text(certificate: Certificate) -> str:
+    """Whether the independent verifier agreed."""
+    if certificate.reverified:
+        return "checked again by an independent verifier"
+    if certificate.reverified is None:
+        return "not re-verified: the verifier ran out of its budget"
+    return "the independent verifier does NOT agree"
 
 
 def facts_text(facts: Mapping[str, Any]) -> str:

@@ -104,7 +104,7 @@ function hintsOf(model, number) {
 function openOperation(stage, row, { move = true } = {}) {
   stage.choose(row, { move });
   tellOperation(stage);
-  if (row >= 0) setHash(`op-${row + stage.model.run.first}`);
+  setHash(row < 0 ? "" : `op-${row + stage.model.run.first}`);
 }
 
 /** Put something into the address without a step of the browser's history. */

@@ -27,8 +27,8 @@ async function inflateJson(blob) {
 /** A column as numbers, one a row. Doubles hold whole numbers up to 2^53: 104 days in ns. */
 async function unpack(column, rows) {
   const planes = column.width ? await inflate(column.data) : new Uint8Array(0);
-  const exact = column.width < 4 && !column.delta && Math.abs(column.base) < 2 ** 30;
-  const values = exact ? new Int32Array(rows) : new Float64Array(rows);
+  const small = column.width < 4 && !column.delta && Math.abs(column.base) < 2 ** 30;
+  const values = small ? new Int32Array(rows) : new Float64Array(rows);
   values.fill(column.base);
   for (let plane = 0, weight = 1; plane < column.width; plane++, weight *= 256) {
     const from = plane * rows;
@@ -38,7 +38,8 @@ async function unpack(column, rows) {
   return values;
 }
 
-/** The history and the run of a block: {rows, columns by name, texts, run}. */
+/** The history and the run of a block: {rows, columns by name, texts, run}. Times become ns, and
+ * the result, which is stored as its difference from the argument, a number of its own. */
 async function decode(block) {
   if (block.schema !== SCHEMA) {
     throw new Error(`data block of schema ${block.schema}, this page reads ${SCHEMA}`);
@@ -54,5 +55,10 @@ async function decode(block) {
   ]);
   const found = { rows: block.rows, texts, run };
   names.forEach((name, i) => (found[name] = columns[i]));
+  for (let row = 0; row < block.rows; row++) {
+    found.t[row] *= run.unit;
+    if (found.took[row] > 0) found.took[row] *= run.unit;
+    found.result[row] += found.arg[row];
+  }
   return found;
 }
