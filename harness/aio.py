@@ -309,7 +309,12 @@ class AsyncioEnv:
                 raise
             raise asyncio.CancelledError from None
         finally:
-            await self._cancel_rest()
+            try:
+                await self._cancel_rest()
+            except InternalError:
+                # What went wrong in main says more than what it left behind.
+                if main.failed() is None:
+                    raise
 
     async def _cancel_rest(self) -> None:
         """Cancel the tasks that are left and let them clean up, for a bounded time."""

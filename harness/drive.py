@@ -16,6 +16,7 @@ takes its seat.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from dissensus.harness.env import DeadlineExceeded, Env, Queue, Task
@@ -171,8 +172,11 @@ class Drive:
                 seat.task.cancel()
             else:
                 seat.queue.put(_END)
+        bound = self._env.now() + 2 * CLOSE_NS
         for task in tasks:
-            await task.join()
+            # Who does not come back is named by the env, when the run ends.
+            with suppress(DeadlineExceeded):
+                await self._env.timeout(bound - self._env.now(), task.join())
 
     # -- stepping the scheduler -----------------------------------------------------------------
 
@@ -314,7 +318,8 @@ class Drive:
     def _outcome(self, seat: _Seat, op: Op, done: Op, error: Exception) -> None:
         """Note the outcome of an error; one that is none fails the run, as an `info`."""
         try:
-            done.type, done.error = outcome_of(seat.client or Client(), op.f, error)
+            what = op.f if seat.process == op.process else "open"
+            done.type, done.error = outcome_of(seat.client or Client(), what, error)
         except SystemFault as fault:
             done.type, done.error = "info", type(error).__name__
             self._fail(fault)

@@ -142,15 +142,14 @@ class Reserve(Generator, frozen=True):
 
     def _masks(self, threads: int) -> list[int]:
         """The threads of each part; the last mask is for the rest."""
-        masks, order = [], bits(threads)
+        masks, order, number = [], bits(threads), threads.bit_count()
         for count in self.counts:
             mask = 0
             for _ in range(count):
                 thread = next(order, -1)
                 if thread < 0:
                     raise UserError(
-                        f"reserve: {sum(self.counts)} threads are reserved, "
-                        f"there are {threads.bit_count()}"
+                        f"reserve: {sum(self.counts)} threads are reserved, there are {number}"
                     )
                 mask |= 1 << thread
             masks.append(mask)

@@ -371,6 +371,10 @@ class SimEnv:
                         f"nothing is left to happen, and tasks wait: {self._waiting()}"
                     )
                 self._cancel_rest()
+            except InternalError:
+                # What went wrong in main says more than what it left behind.
+                if main.failed() is None:
+                    raise
             finally:
                 self._abandon()
         error = main.failed()

@@ -422,6 +422,25 @@ def test_connect_goes_through_what_was_handed_in(run: Run) -> None:
         run(main)
 
 
+def test_an_error_of_main_counts_more_than_what_it_leaves_behind(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aio, "CLEANUP_NS", 20 * MS)
+
+    async def main(env: Env) -> None:
+        async def stubborn() -> None:
+            while True:
+                with suppress(Cancelled):
+                    await env.sleep(LONG)
+
+        env.spawn(stubborn(), "stubborn")
+        await env.sleep(MS)
+        raise KeyError("main")
+
+    with pytest.raises(KeyError, match="main"):
+        run(main)
+
+
 @pytest.mark.parametrize("env", [AsyncioEnv(1), SimEnv(Kernel(), 1)])
 def test_connect_without_a_network_is_an_error(env: AsyncioEnv | SimEnv) -> None:
     async def main() -> None:
