@@ -103,18 +103,30 @@ class Drive:
         """The timer steps the scheduler right now: it need not be armed, it goes on itself."""
         self._ended = env.event()
         self._failure: BaseException | None = None
+        self._running = False
         self._closing = False
 
     async def run(self, generator: Liftable, path: str) -> None:
-        """Run a generator to its end, every operation back; its draws are below `path`.
+        """Run a generator to its end, every operation back; its draws are below `path`. A cancel
+        ends the generator: nothing more of it is invoked.
 
         Raises SystemFault for a client that breaks its contract, and what `record` or the generator
         raised. Everything that happened is recorded by then.
         """
+        if self._running or self._closing:
+            raise InternalError("a drive runs one generator at a time, and none once it is closed")
+        self._running = True
         self._ended = self._env.event()
-        self._scheduler.load(generator, path)
-        self._step()
-        await self._ended.wait()
+        try:
+            if self._failure is None:
+                self._scheduler.load(generator, path)
+                self._step()
+                await self._ended.wait()
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            self._running = False
         if self._failure is not None:
             raise self._failure
 
@@ -161,6 +173,8 @@ class Drive:
 
     async def close(self) -> None:
         """Cancel what is still open (it stays so in the history) and let go of all clients."""
+        if self._closing:
+            return
         if self._invocations:
             self._fail(InternalError("the drive is closed while a scenario waits for it"))
         self._closing = True
@@ -260,9 +274,12 @@ class Drive:
                 self._step((done,))
         except Exception as error:
             self._fail(error)
-        except BaseException:
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:
             if not self._closing:
-                raise
+                # The run is at its end, or the client lets out a cancel of its own making.
+                self._fail(self._stray(seat, error))
         if self._closing or self._failure is not None:
             await self._let_go(seat)
         else:
@@ -334,6 +351,14 @@ class Drive:
         except Exception as error:
             if not isinstance(error, client.indefinite):
                 self._fail(bug_of(client, "close", error))
+
+    def _stray(self, seat: _Seat, error: BaseException) -> SystemFault:
+        fault = SystemFault(
+            f"{type(seat.client).__name__} let a {type(error).__name__} out of {seat.op} that did "
+            "not come from the scheduler"
+        )
+        fault.__cause__ = error
+        return fault
 
     async def _inject(self, seat: _Seat, op: Op) -> Op:
         """An operation of the nemesis."""

@@ -19,7 +19,7 @@ import pytest
 
 from dissensus.harness.aio import AsyncioEnv
 from dissensus.harness.drive import Drive
-from dissensus.harness.env import Cancelled, Disconnected, Env, NotSent
+from dissensus.harness.env import Cancelled, DeadlineExceeded, Disconnected, Env, NotSent
 from dissensus.harness.errors import EnvironmentFault, InternalError, SystemFault, UserError
 from dissensus.harness.generators import any_of, lift, phases, register
 from dissensus.harness.history import History
@@ -392,6 +392,54 @@ def test_stop_ends_an_endless_generator_after_what_is_open(make_env: MakeEnv) ->
     assert world.done()[-1] == ("write", "ok", None)
 
 
+def test_a_run_that_is_cancelled_invokes_nothing_more(make_env: MakeEnv) -> None:
+    world = World(make_env())
+
+    async def main() -> int:
+        endless = lift({"f": "read", "value": MS}).repeat()
+        with pytest.raises(DeadlineExceeded):
+            await world.env.timeout(10 * MS, world.drive.run(endless, "endless"))
+        begun = len([op for op in world.events if op.type == "invoke"])
+        await world.env.sleep(10 * MS)
+        await world.drive.run({"f": "write"}, "after")
+        await world.drive.close()
+        return begun
+
+    begun = world.env.run(main())
+    assert begun > 0
+    assert len([op for op in world.events if op.type == "invoke"]) == begun + 1
+
+
+def test_after_a_failure_and_after_close_nothing_runs(make_env: MakeEnv) -> None:
+    world = World(make_env())
+
+    async def main() -> None:
+        for _ in range(2):
+            with pytest.raises(SystemFault, match="'pop'"):
+                await world.drive.run({"f": "pop"}, "x")
+        for _ in range(2):
+            await world.drive.close()
+        with pytest.raises(InternalError, match="once it is closed"):
+            await world.drive.run({"f": "read"}, "x")
+
+    world.env.run(main())
+    assert len(world.events) == 2
+
+
+def test_two_generators_at_a_time_are_our_bug(make_env: MakeEnv) -> None:
+    world = World(make_env())
+
+    async def main() -> None:
+        first = world.env.spawn(world.drive.run({"f": "read", "value": 5 * MS}, "x"), "first")
+        await world.env.sleep(MS)
+        with pytest.raises(InternalError, match="one generator at a time"):
+            await world.drive.run({"f": "read"}, "y")
+        await first.join()
+        await world.drive.close()
+
+    world.env.run(main())
+
+
 def test_close_leaves_open_operations_open(make_env: MakeEnv) -> None:
     world = World(make_env())
 
@@ -556,6 +604,18 @@ def test_a_client_library_on_asyncio_is_cancelled_like_everything() -> None:
     world = World(AsyncioEnv(1), concurrency=1, timeout_ns=5 * MS)
     world.run([{"f": "read", "value": library}, {"f": "read", "value": task_group}])
     assert world.done() == [("read", "fail", "timeout"), ("read", "ok", None)]
+
+
+def test_a_cancel_that_a_client_makes_itself_ends_the_run() -> None:
+    async def cancelled(client: Puppet) -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    world = World(AsyncioEnv(1), concurrency=1)
+    with pytest.raises(SystemFault, match=r"Puppet let a CancelledError out of .*'write'"):
+        world.run({"f": "write", "value": cancelled})
+    assert [op.type for op in world.events] == ["invoke"]
 
 
 RUN = """
