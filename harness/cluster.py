@@ -163,6 +163,14 @@ class Links(Protocol):
         ...
 
 
+class Healing(msgspec.Struct, kw_only=True):
+    """What a heal did, in sentences for people."""
+
+    undone: list[str] = []
+    left: list[str] = []
+    """What is still there; empty when all is healed."""
+
+
 class ClusterSpec(msgspec.Struct, kw_only=True):
     """What a cluster is made of, before it exists."""
 
@@ -207,6 +215,13 @@ class Cluster(Protocol):
 
     def provenance(self) -> dict[str, Any]:
         """What this run really used: backends, versions, addresses."""
+        ...
+
+    @classmethod
+    def heal(cls, run_dir: Path, *, keep: bool = False) -> Healing:
+        """Undo what a killed harness left of the run in `run_dir`, from another process
+        (`harness.heal`).
+        """
         ...
 
     def run(self, coro: Coroutine[Any, Any, T]) -> T:

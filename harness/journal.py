@@ -39,6 +39,8 @@ class JournalView(msgspec.Struct, kw_only=True):
     """In order: {"what": ..., fields}."""
     open: dict[int, Begun] = {}
     """What was begun and not ended, by id, in order."""
+    lines: int = 0
+    """How many lines it has."""
     broken: list[int] = []
     """Numbers of lines that are no lines of a journal: a write that a full disk cut short."""
 
@@ -95,6 +97,7 @@ def read_journal(run_dir: Path) -> JournalView:
     for number, text in enumerate(content.split(b"\n"), 1):
         if not text:
             continue
+        view.lines = number
         try:
             entry = msgspec.json.decode(text, type=dict[str, Any])
             _take(view, entry)

@@ -13,14 +13,15 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from dissensus.harness.aio import AsyncioEnv, foreign
-from dissensus.harness.cluster import ClusterSpec, Links, Node
+from dissensus.harness.cluster import ClusterSpec, Healing, Links, Node
 from dissensus.harness.env import Env
 from dissensus.harness.errors import InternalError, UserError, unknown_name
 from dissensus.harness.journal import Journal
-from dissensus.harness.local import processes
+from dissensus.harness.local import healing, processes
 from dissensus.harness.local.addresses import (
     CLIENT,
     CONTROL,
@@ -55,8 +56,6 @@ RESET_AFTER_NS = 60_000_000_000
 """How long a connection outlives a cut: what many systems set as their TCP user timeout."""
 ORPHAN_NS = 600_000_000_000
 """How long after the planned end an orphaned relay keeps its faults: time to look, and to heal."""
-KEPT_NS = 24 * 3600 * 10**9
-"""How long nodes kept with --keep are served."""
 QUIT_S_MAX = 2.0
 
 RELAY_FILE, RELAY_LOG = "relay.json", "relay.log"
@@ -135,6 +134,11 @@ class LocalCluster:
             "system": self.system.version(),
             "reset_after_ns": self._reset_after_ns,
         }
+
+    @classmethod
+    def heal(cls, run_dir: Path, *, keep: bool = False) -> Healing:
+        """Undo what a killed harness left of the run (`harness.heal.heal`)."""
+        return healing.heal(run_dir, keep=keep)
 
     def run(self, coro: Coroutine[Any, Any, T]) -> T:
         """Drive `coro` to its end on an event loop (`AsyncioEnv.run`)."""
@@ -258,9 +262,11 @@ class LocalCluster:
         if self.spec.keep:
             relay = await self._client()
             await relay.call("heal-all")
-            await relay.call("keep", lifetime_ns=KEPT_NS)
+            await relay.call("keep", lifetime_ns=healing.KEPT_NS)
             relay.close()
             self.journal.note("kept", nodes=[n.name for n in self.handles.values() if n.pid])
+            for child in self._children():
+                child.release()
             return []
         relay_gone = self._relay is None or self._relay.exit_code() is not None
         if not relay_gone:
@@ -277,13 +283,14 @@ class LocalCluster:
         except OSError:
             return
 
+    def _children(self) -> list[Child]:
+        found = [*(node.child for node in self.handles.values()), self._relay]
+        return [child for child in found if child is not None]
+
     def _end_all(self) -> list[str]:
-        children = [*(node.child for node in self.handles.values()), self._relay]
-        for child in children:
-            if child is not None:
-                child.asked = True
+        for child in self._children():
+            child.asked = True
         left = processes.end(processes.with_token(self.token))
-        for child in children:
-            if child is not None:
-                child.kill()
+        for child in self._children():
+            child.kill()
         return [f"process {who.pid} of the run does not end" for who in left]

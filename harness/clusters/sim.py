@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dissensus.harness.cluster import ClusterSpec, Links, Node, NodeInfo
+from dissensus.harness.cluster import ClusterSpec, Healing, Links, Node, NodeInfo
 from dissensus.harness.env import Env
 from dissensus.harness.errors import DissensusError, EnvironmentFault, SystemFault, UserError
 from dissensus.harness.randomness import Rng
@@ -201,6 +201,11 @@ class SimCluster:
     def provenance(self) -> dict[str, Any]:
         weather = {name: getattr(self.weather, name) for name in Weather.__slots__}
         return {"cluster": self.kind, "weather": weather, "fsync_ns": list(self._fsync_ns)}
+
+    @classmethod
+    def heal(cls, run_dir: Path, *, keep: bool = False) -> Healing:
+        """A killed simulation leaves nothing behind."""
+        return Healing(undone=[], left=[])
 
     def run(self, coro: Coroutine[Any, Any, T]) -> T:
         """Drive `coro` to its end in virtual time (`SimEnv.run`)."""

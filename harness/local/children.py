@@ -103,6 +103,11 @@ class Child:
         except ProcessLookupError:
             return
 
+    def release(self) -> None:
+        """Let it live on when this process ends."""
+        # Popen warns of a child that outlives it, unless it believes that there is none.
+        self._process.returncode = 0
+
     def kill(self) -> list[str]:
         """SIGKILL it, its group, and what left the group but carries its token and node.
 

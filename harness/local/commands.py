@@ -124,7 +124,7 @@ class Operator:
             return
         self._trusted = True
         if owner and not self._owner:
-            self._owner = True
+            self._owner = self._relay.owned = True
             self._relay.owners += 1
 
     def _node(self, name: str, number: int, ports: list[int]) -> None:

@@ -90,7 +90,7 @@ class LocalNode:
     async def unsynced(self) -> dict[str, int]:
         self._must_be_down("can be compared with its list")
         differs = synced.verify_lost(self.spec.data_dir)
-        return {name: abs(present - durable) for name, (durable, present) in differs.items()}
+        return {name: abs(max(a, 0) - max(b, 0)) for name, (a, b) in differs.items()}
 
     async def state(self) -> str:
         return DOWN if self.child is None else self.child.state()

@@ -42,6 +42,8 @@ from dissensus.harness.local.processes import end, with_token
 from dissensus.harness.local.sources import Sources
 from dissensus.harness.randomness import Rng
 
+OWNER_NS_MAX = 30_000_000_000
+"""A harness connects within a second; one that was killed in its set-up never."""
 ACCEPTS_MAX = 64
 """Connections taken in one round of the loop: others have a turn in between."""
 
@@ -72,7 +74,10 @@ class Relay:
         self.sources = Sources(config.token)
         self.owners = 0
         """Connections of harnesses that own this run: none means that the relay is an orphan."""
+        self.owned = False
+        """There was an owner."""
         self.deadline_ns = self.loop.now() + config.lifetime_ns
+        self._alone_ns = self.loop.now() + OWNER_NS_MAX
         self.connections: set[Connection] = set()
         self.strangers = 0
         """Calls that were reset because nobody knows whose they were."""
@@ -176,7 +181,7 @@ class Relay:
             if link.is_cut and now - link.cut_ns > self.config.reset_after_ns:
                 for traveller in list(link.travellers):
                     traveller.expire()
-        if not self.owners and now > self.deadline_ns:
+        if not self.owners and now > self.deadline_ns and (self.owned or now > self._alone_ns):
             say("the lifetime of this run is over and its harness is gone: ending its nodes")
             left = end(who for who in with_token(self.config.token) if who.pid != os.getpid())
             say(f"ended; {len(left)} processes stay")
