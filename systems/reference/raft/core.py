@@ -154,15 +154,14 @@ class Raft(Elections):
         kind = type(msg)
         if kind is Append or kind is InstallSnapshot:
             check_form(src, msg)
-        if msg.term > self.term:
-            if self.enters_term(src, msg):
-                grants = kind is Vote and self.may_vote() and self.up_to_date(msg)
-                self.enter_term(msg.term, src if grants else None)
-            elif kind is Vote:
-                return  # nobody helps to depose a leader that it hears (4.2.3)
-        elif msg.term < self.term:
+        if msg.term < self.term:
             self.answer_stale(src, msg)
             return
+        if kind is Vote and self.ignores_vote(msg):
+            return
+        if msg.term > self.term and self.enters_term(msg):
+            grants = kind is Vote and self.may_vote() and self.up_to_date(msg)
+            self.enter_term(msg.term, src if grants else None)
         getattr(self, ON_MESSAGE[kind])(src, msg)
 
     def on_timer(self, event: Timer) -> None:

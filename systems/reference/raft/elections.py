@@ -13,6 +13,7 @@ from typing import Any, Optional, Union
 
 from dissensus.systems.reference.core.client_messages import DEPOSED, ClientReply
 from dissensus.systems.reference.core.durable import NOOP, Entry
+from dissensus.systems.reference.core.errors import InvariantError
 from dissensus.systems.reference.raft.membership import Membership
 from dissensus.systems.reference.raft.messages import (
     Append,
@@ -46,19 +47,26 @@ class Elections(Membership):
 
     # -- terms ----------------------------------------------------------------------------------
 
-    def enters_term(self, src: str, msg: Any) -> bool:
+    def ignores_vote(self, msg: Vote) -> bool:
+        """Nobody helps to depose a leader that it has heard within the minimum election timeout,
+        unless the leader itself wants it (4.2.3, 3.10). Leases rest on this, so it holds as well
+        for a vote in a term that this node has learned of since.
+        """
+        return not msg.transfer and self.in_contact()
+
+    def enters_term(self, msg: Any) -> bool:
         """Whether a message of a higher term moves this node into it (Fig. 2: Rules for Servers,
-        All): not a question what would be, nor a vote for the leader's rival (4.2.3).
+        All): PreVote is about a term that has not begun.
         """
         kind = type(msg)
-        if kind is PreVote or (kind is PreVoteReply and msg.granted):
-            return False
-        return kind is not Vote or msg.transfer or not self.in_contact()
+        return not (kind is PreVote or (kind is PreVoteReply and msg.granted))
 
     def enter_term(self, term: int, vote: Optional[str]) -> None:
         """A higher term begins. `vote`: for whom this node is about to vote in it, so that term
         and vote are one write.
         """
+        if term <= self.term:
+            raise InvariantError(f"term {self.term} cannot become {term}")
         self.term = term
         self.voted_for = vote
         self.persist_hard()

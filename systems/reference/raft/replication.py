@@ -42,6 +42,8 @@ class Replication(Snapshots):
     def append_entries(self, entries: List[Entry]) -> None:
         """Append to the log in memory. A configuration is in force from here on (R7)."""
         index = self.log.last
+        if entries and entries[0].term < self.log.last_term():
+            raise InvariantError(f"{entries[0]} cannot follow term {self.log.last_term()}")
         self.log.extend(entries)
         for entry in entries:
             index += 1
@@ -84,6 +86,10 @@ class Replication(Snapshots):
         writing = self.writing
         while writing and writing[0][0] <= number:
             self.durable = max(self.durable, writing.popleft()[1])
+        if not self.durable <= self.stored <= self.log.last:
+            raise InvariantError(
+                f"on disk {self.durable}, given to it {self.stored}, in the log {self.log.last}"
+            )
 
     # -- clients --------------------------------------------------------------------------------
 

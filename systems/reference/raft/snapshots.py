@@ -29,12 +29,12 @@ class Incoming:
     def __init__(self, identity: Tuple[Any, ...]) -> None:
         self.identity = identity
         """(term of the sender, last index, last term)."""
-        self.data = b""
+        self.data = bytearray()
 
     def clone(self) -> Incoming:
         """An independent copy."""
         other = Incoming(self.identity)
-        other.data = self.data
+        other.data = self.data[:]
         return other
 
 
@@ -59,6 +59,8 @@ class Snapshots(State):
         config = self.config_at(index)
         data = self.machine.snapshot()
         patch = Snapshot(index, self.log.term_at(index), config.pack(), data)
+        if index > self.stored:
+            raise InvariantError(f"entry {index} is applied, the disk was given {self.stored}")
         self.persist(patch)
         self.snapshot = patch
         self.log.compact(max(0, index - self.options.keep_entries))
@@ -150,7 +152,7 @@ class Snapshots(State):
                     done = msg.done
                 offset = len(incoming.data)
             if done:
-                self.install(src, msg, incoming.data)
+                self.install(src, msg, bytes(incoming.data))
         if done:
             self.incoming = None
         reply = InstallSnapshotReply(self.term, msg.last_index, offset, done, msg.round)
