@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from dissensus.harness.runner import Parts, RunEnd
     from dissensus.harness.store import VerdictFile
 
-DEFAULT_NODES = 3
+TIME = "30s"
+SCENARIO_TIME = "60s"
+"""Scenarios wait for conditions: most are through in a few seconds, on a busy machine in more."""
 SEED_BITS = 31
 """Of a seed that was not given: short enough to be typed again."""
 
@@ -31,16 +33,16 @@ STORE = click.option(
 
 @click.command()
 @click.argument("system")
-@click.option("--nodes", default=DEFAULT_NODES, show_default=True, help="Number of nodes.")
-@click.option("--time", "time_", default="30s", show_default=True, help="Length of the chaos.")
+@click.option("--nodes", type=int, help="Number of nodes (default: 3, or what a scenario needs).")
+@click.option("--time", "time_", help="Length of the chaos (default: 30s; a scenario has 60s).")
 @click.option("--rate", default=100.0, show_default=True, help="Operations a second; 0: no limit.")
 @click.option(
     "--concurrency", default="2n", show_default=True, help="Processes: 10, or 2n (twice the nodes)."
 )
 @click.option("--faults", default="", help="Faults or families of them: kill,partition.")
 @click.option("--on", default="local", show_default=True, help="Where nodes live: local, sim.")
-@click.option("--workload", default="", help="What is asked (default: cas-register).")
-@click.option("--scenario", default="", help="A scripted scenario in place of workload and faults.")
+@click.option("--workload", default="", help="What clients ask (default: cas-register).")
+@click.option("--scenario", default="", help="A scripted scenario in place of load and faults.")
 @click.option("--seed", type=int, help="Seed of all that is drawn (default: drawn, and printed).")
 @click.option("--mutant", default="", help="A mutant of the bundled system (R13).")
 @click.option("--option", "options", multiple=True, help="Option of the system: NAME=VALUE.")
@@ -80,26 +82,39 @@ def plan_of(words: dict[str, Any]) -> Plan:
     from secrets import randbits
 
     from dissensus.harness import plan as plans
-    from dissensus.harness.scenario import DEFAULT_WORKLOAD as SCENARIO_WORKLOAD
+    from dissensus.harness.errors import UserError
+    from dissensus.harness.registry import system_class
+    from dissensus.harness.scenario import Scenario, load_scenario
     from dissensus.harness.workloads import DEFAULT_WORKLOAD
     from dissensus.nemeses.table import WORDS
 
-    nodes = plans.within("nodes", words["nodes"], 1, plans.NODES_MAX)
     options = plans.parse_options(words["options"])
     if words["mutant"]:
         options["mutant"] = words["mutant"]
+    scenario: Scenario | None = None
+    if words["scenario"]:
+        if words["faults"]:
+            raise UserError(
+                f"--faults {words['faults']}: scenario {words['scenario']!r} has faults of its own"
+            )
+        scenario = load_scenario(words["scenario"], system_class(words["system"]))
+        options = {**scenario.options, **options}
+    nodes = words["nodes"]
+    if nodes is None:
+        nodes = scenario.nodes if scenario else plans.Plan.nodes
+    nodes = plans.within("nodes", nodes, 1, plans.NODES_MAX)
+    usual_time = SCENARIO_TIME if scenario else TIME
     seed = randbits(SEED_BITS) if words["seed"] is None else words["seed"]
-    usual = SCENARIO_WORKLOAD if words["scenario"] else DEFAULT_WORKLOAD
     return plans.Plan(
         system=words["system"],
         options=options,
         nodes=nodes,
-        time_ns=plans.parse_duration(words["time_"], what="time"),
+        time_ns=plans.parse_duration(words["time_"] or usual_time, what="time"),
         rate_hz=plans.parse_rate(words["rate"]),
         concurrency=plans.parse_concurrency(words["concurrency"], nodes),
         faults=plans.parse_faults(words["faults"], WORDS),
         on=words["on"],
-        workload=words["workload"] or usual,
+        workload=words["workload"] or (scenario.workload if scenario else DEFAULT_WORKLOAD),
         scenario=words["scenario"],
         seed=plans.within("seed", seed, 0, plans.SEED_MAX),
         keep=words["keep"],
@@ -177,7 +192,7 @@ def parts_of(plan: Plan) -> Parts:
         system=system,
         workload=workload,
         faults=Faults(nemeses=NEMESES, compose=compose, follow=run_schedule),
-        scenario=load_scenario(plan.scenario, system) if plan.scenario else None,
+        scenario=load_scenario(plan.scenario, type(system)) if plan.scenario else None,
     )
 
 

@@ -27,7 +27,7 @@ from dissensus.harness.plan import UNITS_NS, Plan
 from dissensus.harness.progress import Tally
 from dissensus.harness.recorder import Recorder
 from dissensus.harness.registry import make_cluster
-from dissensus.harness.scenario import Scenario, Stage
+from dissensus.harness.scenario import HOLD, Scenario, Stage
 from dissensus.harness.scheduler import Scheduler
 from dissensus.harness.system import System, Workload
 
@@ -194,7 +194,7 @@ class Runner:
         self.monitor = Monitor(cluster, recorder.write)
         self.injector = Injector(
             cluster,
-            parts.faults.nemeses,
+            {**parts.faults.nemeses, HOLD.kind: HOLD},
             Journal(folder),
             recorder.write,
             leader=self.monitor.leader,
@@ -293,7 +293,7 @@ class Runner:
             write=self.recorder.write,
         )
         try:
-            await self.env.timeout(self.plan.time_ns, scenario(stage))
+            await self.env.timeout(self.plan.time_ns, scenario.play(stage))
         except DeadlineExceeded as error:
             raise SystemFault(
                 f"scenario {self.plan.scenario!r} was not through after "

@@ -23,24 +23,65 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from dissensus.harness.cluster import Cluster
+from dissensus.harness.cluster import Cluster, NodeInfo
 from dissensus.harness.drive import Drive
 from dissensus.harness.env import gather
 from dissensus.harness.errors import SystemFault, UserError, unknown_name
-from dissensus.harness.fault import Fault
+from dissensus.harness.fault import Fault, FaultContext, Measured
 from dissensus.harness.injector import Injector
 from dissensus.harness.ops import Op
+from dissensus.harness.randomness import Rng
 from dissensus.harness.registry import class_at, is_place
-from dissensus.harness.system import System
 
 T = TypeVar("T")
 
-DEFAULT_WORKLOAD = "register"
-"""What a scenario runs with where nothing else is asked for: most read and write."""
 PATIENCE_NS = 10_000_000_000
 """How long a condition is waited for: some elections on a busy machine."""
 LOOK_NS = 50_000_000
 """How often it is looked at."""
+
+
+class Hold:
+    """A nemesis for scenarios alone: one kind of message waits, in one direction, until the undo.
+
+    What of it is to be seen from outside is that the links say so: nothing but the system's own
+    traffic is of that kind.
+    """
+
+    kind = family = "hold"
+    what = "hold back one kind of message in one direction"
+    needs = frozenset({"hold"})
+    stops = False
+    nodes_least = 2
+
+    def draw(self, rng: Rng, context: FaultContext) -> Fault | None:
+        """Never by chance: it means something to those alone who know the messages."""
+        return None
+
+    def check(self, fault: Fault, context: FaultContext) -> None:
+        hosts = (*context.nodes, *context.client_hosts)
+        for name in ("from", "to"):
+            if fault.targets.get(name) not in hosts:
+                raise unknown_name(f"host ({name}) of a hold", str(fault.targets.get(name)), hosts)
+
+    def undo_entry(self, fault: Fault) -> dict[str, Any]:
+        return {"do": "heal-links"}
+
+    async def inject(self, cluster: Cluster, fault: Fault) -> None:
+        pair = (fault.targets["from"], fault.targets["to"])
+        await cluster.links.hold(fault.id, pair, fault.asked["message"])
+
+    async def probe(self, cluster: Cluster, fault: Fault) -> Measured:
+        return Measured(effective=fault.id in await cluster.links.faults())
+
+    async def undo(self, cluster: Cluster, fault: Fault) -> None:
+        await cluster.links.heal(fault.id)
+
+    async def verify(self, cluster: Cluster, fault: Fault) -> Measured:
+        return Measured(effective=fault.id not in await cluster.links.faults())
+
+
+HOLD = Hold()
 
 
 class Player(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +150,12 @@ class Stage:
         kind = "partition-one" if alone else "partition-halves"
         return await self.fault(kind, sides=[list(one), list(other)])
 
+    async def hold(self, src: str, dst: str, message: str) -> Fault:
+        """Messages of this kind (a name of `System.frame_kinds`) wait on their way from one host to
+        another. Those of a connection that breaks meanwhile are lost.
+        """
+        return await self.fault(HOLD.kind, asked={"message": message}, **{"from": src, "to": dst})
+
     async def fault(
         self, kind: str, *, asked: Mapping[str, Any] | None = None, **targets: Any
     ) -> Fault:
@@ -138,14 +185,18 @@ class Stage:
         async def leads() -> str | None:
             terms = []
             for name in names:
-                info = await self._cluster.nodes[name].info()
+                info = await self.info(name)
                 if info is not None and info.role == "leader":
                     terms.append((info.term, name))
             return max(terms)[1] if terms else None
 
         return await self.eventually(f"a leader among {', '.join(names)}", leads)
 
-    async def admin(self, node: str, command: str, **args: Any) -> Any:
+    async def info(self, node: str) -> NodeInfo | None:
+        """What a node says of itself, past the links; None where it does not answer."""
+        return await self._cluster.nodes[node].info()
+
+    async def admin(self, node: str, command: str, /, **args: Any) -> Any:
         """An operator's command to a node, past the links."""
         return await self._cluster.nodes[node].admin(command, args)
 
@@ -177,7 +228,18 @@ class Stage:
         self._write({"ev": "mark", "t": self.env.now(), "name": "scenario", "text": text})
 
 
-Scenario: TypeAlias = Callable[[Stage], Coroutine[Any, Any, None]]
+Play: TypeAlias = Callable[[Stage], Coroutine[Any, Any, None]]
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """A choreography, and the run that it needs where the user does not say otherwise."""
+
+    play: Play
+    """Its first docstring line is what lists show."""
+    nodes: int = 3
+    workload: str = "register"
+    options: Mapping[str, Any] = {}
+    """Options of the system (timeouts that leave time for the story)."""
 
 
 def host_beside(node: str) -> str:
@@ -185,12 +247,14 @@ def host_beside(node: str) -> str:
     return f"c{node[1:]}"
 
 
-def load_scenario(name: str, system: System) -> Scenario:
-    """The system's scenario of that name, or `path.py:function`. Raises UserError."""
+def load_scenario(name: str, made: Any) -> Scenario:
+    """The scenario of that name that the class `made` of a system brings, or that of
+    `path.py:function`. Raises UserError.
+    """
     if is_place(name):
-        found: Scenario = class_at(name, "scenario")
-        return found
-    known = system.scenarios()
+        found = class_at(name, "scenario")
+        return found if isinstance(found, Scenario) else Scenario(play=found)
+    known: Mapping[str, Scenario] = made.scenarios() if hasattr(made, "scenarios") else {}
     if name not in known:
-        raise unknown_name(f"scenario of {system.name}", name, known)
+        raise unknown_name("scenario", name, known)
     return known[name]

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import traceback
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import msgspec
 
@@ -21,6 +21,9 @@ from dissensus.harness.env import DeadlineExceeded, Disconnected, Env, NotSent
 from dissensus.harness.errors import EnvironmentFault, SystemFault, UserError
 from dissensus.harness.ops import OpType
 from dissensus.harness.simnode import SimNode
+
+if TYPE_CHECKING:
+    from dissensus.harness.scenario import Scenario
 
 
 class NodeSpec(msgspec.Struct, kw_only=True, frozen=True):
@@ -204,7 +207,8 @@ class System(Protocol):
         """An operator's command to the node, asked directly."""
         raise UserError(f"system {self.name!r} takes no operator's command, {command!r} included")
 
-    def scenarios(self) -> Mapping[str, Callable[[Any], Coroutine[Any, Any, None]]]:
+    @staticmethod
+    def scenarios() -> Mapping[str, Scenario]:
         """Scripted scenarios that this system brings, by name (`dissensus run --scenario NAME`)."""
         return {}
 

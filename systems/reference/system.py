@@ -14,12 +14,14 @@ import msgspec
 from dissensus.harness.cluster import NodeInfo
 from dissensus.harness.env import Env
 from dissensus.harness.errors import SystemFault, UserError
+from dissensus.harness.scenario import Scenario
 from dissensus.harness.simnode import SimNode
 from dissensus.harness.system import Client, NodeSpec, System
 from dissensus.systems.reference.client import KeyValueClient
 from dissensus.systems.reference.host.config import NodeConfig
 from dissensus.systems.reference.host.raft_kit import KIT, core_class, options_of
 from dissensus.systems.reference.host.sim import CoreNode
+from dissensus.systems.reference.raft.messages import MESSAGES
 from dissensus.systems.reference.wire.frames import (
     AdminHello,
     AdminReply,
@@ -72,6 +74,12 @@ class RaftSystem(System):
     def options(self) -> Mapping[str, Any]:
         mutant = {} if self._mutant is None else {"mutant": self._mutant}
         return {**mutant, **self._options}
+
+    @staticmethod
+    def scenarios() -> Mapping[str, Scenario]:
+        from dissensus.systems.reference.scenarios import SCENARIOS
+
+        return SCENARIOS
 
     # -- processes ------------------------------------------------------------------------------
 
@@ -149,6 +157,9 @@ class RaftSystem(System):
                 raise EOFError(f"{spec.name} closed the connection")
             finally:
                 writer.close()
+
+    def frame_kinds(self) -> Mapping[str, int]:
+        return {message.__name__: message.KIND for message in MESSAGES}
 
     # -- clients and the simulator --------------------------------------------------------------
 
