@@ -51,6 +51,8 @@ class Diagram(msgspec.Struct, kw_only=True, frozen=True):
     ticks: list[tuple[float, str]]
     """(x, time since the first one; empty where there is no room)."""
     left_out: int
+    key: str
+    """The key that all its operations are on; empty where they differ."""
 
 
 def diagram_of(history: History, certificate: Certificate) -> Diagram | None:
@@ -64,6 +66,8 @@ def diagram_of(history: History, certificate: Certificate) -> Diagram | None:
     steps = sorted(step for _, row in kept for step in events_of(history, row))
     place = {position: i for i, (position, _) in enumerate(steps)}
     step = min(STEP_MAX, max(STEP_MIN, WIDTH / max(1, len(steps) - 1)))
+    keys = {history.key[row] for _, row in kept}
+    key = history.keys.values[keys.pop()] if len(keys) == 1 else None
     clients = sorted({history.process[row] for _, row in kept})
     right = LEFT + step * (len(steps) - 1) + 40
     bars = []
@@ -76,7 +80,8 @@ def diagram_of(history: History, certificate: Certificate) -> Diagram | None:
             Bar(
                 number=number, row=row, x=x, width=max(4.0, end - x),
                 y=TOP + LANE * clients.index(history.process[row]) + 20,
-                words=op_words(history, row), outcome=look(history, certificate, row),
+                words=op_words(history, row, with_key=key is None),
+                outcome=look(history, certificate, row),
             )
         )  # fmt: skip
     return Diagram(
@@ -89,6 +94,7 @@ def diagram_of(history: History, certificate: Certificate) -> Diagram | None:
         ],
         ticks=list(ticks(steps, step)),
         left_out=len(numbered) - len(kept),
+        key="" if key is None else f"key {short(value_text(key), 30)}",
     )
 
 
@@ -127,10 +133,10 @@ def lane_name(history: History, kept: list[tuple[int, int]], client: int) -> str
     return f"p{client} on {names[0]}" if len(names) == 1 else f"p{client}"
 
 
-def op_words(history: History, row: int) -> str:
-    """An operation in few words: "k3 write 4", "k3 read → 3"."""
+def op_words(history: History, row: int, *, with_key: bool) -> str:
+    """An operation in few words: "write 4", "read → 3", with its key before them if asked for."""
     key = history.key_of(row)
-    words = [] if key is None else [short(value_text(key), 12)]
+    words = [f"{short(value_text(key), 12)}:"] if with_key and key is not None else []
     words.append(short(history.f_of(row), 16))
     arg, result = history.arg_of(row), history.result_of(row)
     if arg is not None:

@@ -89,6 +89,7 @@ class Page(msgspec.Struct, kw_only=True, frozen=True):
     """Anomalies without a card."""
     unknown: list[Verdict]
     tried: list[str]
+    holds: list[Verdict]
     not_tried: str
     again: str
     commands: list[tuple[str, str]]
@@ -120,7 +121,8 @@ def page_of(run: RunView, verdicts: VerdictFile, figures: Figures) -> Page:
         cards=cards,
         left=len(certificates) - len(cards),
         unknown=[v for v in verdicts.verdicts if v.validity is Validity.UNKNOWN],
-        tried=list(what_was_tried(verdicts, figures)),
+        tried=list(what_was_tried(figures)),
+        holds=[v for v in verdicts.verdicts if v.validity is Validity.VALID],
         not_tried=", ".join(name for name in FAMILIES if name not in tried),
         again=again(run),
         commands=list(commands(run)),
@@ -138,7 +140,9 @@ def lead(run: RunView, verdicts: VerdictFile) -> str:
     """The sentence beside the verdict's word."""
     if verdicts.validity == "INVALID":
         broken = [v.checker for v in verdicts.verdicts if v.validity is Validity.INVALID]
-        text = f"The system broke what it promises: {', '.join(broken)}."
+        count = sum(len(v.certificates) for v in verdicts.verdicts)
+        many = f" ({count_text(count)} anomalies)" if count > 1 else ""
+        text = f"The system broke what it promises: {', '.join(broken)}{many}."
     elif verdicts.validity == "VALID":
         text = "Everything that was asked for was checked and holds."
     else:
@@ -217,17 +221,16 @@ def active_faults(run: RunView, figures: Figures, rows: list[int]) -> Iterator[s
                 break
 
 
-def what_was_tried(verdicts: VerdictFile, figures: Figures) -> Iterator[str]:
-    """For a run that holds: under what."""
+def what_was_tried(figures: Figures) -> Iterator[str]:
+    """Under what a run was."""
     for count in figures.faults:
         yield (
             f"{count.family}: {count.effective} of {count.asked} in effect, "
-            f"{count_text(count.ops)} operations invoked meanwhile, {count.healed} healed"
+            f"{count_text(count.ops)} operations begun meanwhile, {count.healed} healed"
         )
-    yield f"{figures.leader_changes} leader changes"
-    for verdict in verdicts.verdicts:
-        if verdict.validity is Validity.VALID and verdict.reason:
-            yield f"{verdict.checker}: {verdict.reason}"
+    if not figures.faults:
+        yield "no faults"
+    yield f"{figures.leader_changes} changes of leader"
 
 
 def fault_row(fault: FaultInterval, last: int) -> FaultRow:
@@ -276,7 +279,8 @@ def commands(run: RunView) -> Iterator[tuple[str, str]]:
 def provenance(run: RunView) -> dict[str, Any]:
     """Where the run came from: its header, and what run.json says of the machine."""
     header = {k: v for k, v in run.header.items() if k not in ("ev", "plan")}
-    return {"report by": f"dissensus {__version__}", **header, **run.provenance}
+    found = {"report by": f"dissensus {__version__}", **header, **run.provenance}
+    return {name: value for name, value in found.items() if value not in (None, {}, [])}
 
 
 def flat(things: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -65,8 +65,11 @@ def checked_text(certificate: Certificate) -> str:
 
 
 def facts_text(facts: Mapping[str, Any]) -> str:
-    """{"ratio": 0.96, "gap_ns": 5} as "ratio 0.96, gap_ns 5"."""
-    return ", ".join(f"{name} {value_text(value, 200)}" for name, value in facts.items())
+    """{"ratio": 0.9612345, "keys": 5} as "ratio 0.9612, keys 5"."""
+    return ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value_text(value, 200)}"
+        for name, value in facts.items()
+    )
 
 
 def subject(run: RunView) -> str:

@@ -59,7 +59,7 @@ function tellOperation(stage) {
   const number = row + model.run.first;
   const facts = [
     ["operation", make("a", { href: `#op-${number}` }, `#${countWords(number)}`)],
-    ["what", make("code", {}, `${keyWords(model, row)} ${opWords(model, row)}`.trim())],
+    ["what", make("code", {}, wholeWords(model, row))],
     ["outcome", outcomeWords(model, row)],
     ["error", model.texts.names[model.error[row]]],
     ["client", `p${model.process[row]}`],

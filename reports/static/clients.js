@@ -165,15 +165,16 @@ function drawBarWords(pen, stage, row, from, to, middle) {
   if (room < 20) return;
   const words = shorten(opWords(stage.model, row), 24);
   const key = shorten(keyWords(stage.model, row), 12);
+  const whole = key ? `${key}: ${words}` : words;
   const ink = outcome === OK ? colours.bg : colours.text;
   if (outcome === INFO) {
     // Hatching under text is hard to read: give it a ground.
     ctx.font = colours.small;
-    const wide = ctx.measureText(`${key} ${words}`).width;
+    const wide = ctx.measureText(whole).width;
     ctx.fillStyle = colours.bg;
     if (wide <= room) ctx.fillRect(left - 2, middle - 6, wide + 4, 12);
   }
-  if (!label(ctx, `${key} ${words}`.trim(), left, middle, room, ink, colours.small)) {
+  if (!label(ctx, whole, left, middle, room, ink, colours.small)) {
     label(ctx, words, left, middle, room, ink, colours.small);
   }
 }

@@ -149,7 +149,7 @@ function tipLines(stage, panel, pen, ns, px, py) {
     if (row < 0) return [];
     const error = model.texts.names[model.error[row]];
     return [
-      `${keyWords(model, row)} ${opWords(model, row)}`.trim(),
+      wholeWords(model, row),
       `${OUTCOMES[model.outcome[row]]}${error ? `: ${shorten(error, 60)}` : ""}`,
       `p${model.process[row]} on ${model.texts.names[model.node[row]] || "no known node"}`,
       `${momentWords(model.t[row], 1000)}, took ${

@@ -93,3 +93,9 @@ function opWords(model, row) {
 function keyWords(model, row) {
   return model.texts.keys[model.key[row]];
 }
+
+/** Key and operation: "k3: write 4". */
+function wholeWords(model, row) {
+  const key = keyWords(model, row);
+  return key ? `${key}: ${opWords(model, row)}` : opWords(model, row);
+}

@@ -4,7 +4,8 @@
 
 const BUCKET_PX = 6;
 const QUANTILE_PX = 10;
-const QUANTILE_OPS = 4;
+const QUANTILE_OPS = 10;
+const BURST = 3;
 const LOG_BINS = 160;
 const POINTS_MAX = 6000;
 const FAULT_ROW = 22;
@@ -24,13 +25,16 @@ function drawBands(pen, stage) {
   const { ctx, width, height, x, colours } = pen;
   for (const fault of stage.model.run.faults) {
     if (!fault.effective) continue;
-    const from = x(fault.measured), to = x(endOf(fault, stage));
-    if (to < 0 || from > width) continue;
-    ctx.globalAlpha = 0.1;
+    const begin = x(fault.begin), from = x(fault.measured), to = x(endOf(fault, stage));
+    if (to < 0 || begin > width) continue;
     ctx.fillStyle = colours.fault(fault.family);
+    // From asked to measured it is not known yet whether it holds: half as strong.
+    ctx.globalAlpha = 0.05;
+    ctx.fillRect(begin, 0, from - begin, height);
+    ctx.globalAlpha = 0.1;
     ctx.fillRect(from, 0, Math.max(1, to - from), height);
     ctx.globalAlpha = 0.55;
-    ctx.fillRect(from - 1, 0, 1.5, height);
+    ctx.fillRect(begin - 1, 0, 1.5, height);
     ctx.fillRect(to - 0.5, 0, 1.5, height);
     ctx.globalAlpha = 1;
   }
@@ -39,6 +43,14 @@ function drawBands(pen, stage) {
 /** When a fault ended; the end of the run where it never did. */
 function endOf(fault, stage) {
   return fault.end < 0 ? stage.model.run.last : fault.end;
+}
+
+/** The highest of these to scale by: a short burst above all others is left to stick out. */
+function usualTop(values) {
+  const some = Array.from(values).filter((value) => value > 0).sort((a, b) => a - b);
+  if (!some.length) return 1;
+  const usual = some[Math.floor(some.length * 0.97)], most = some[some.length - 1];
+  return most > BURST * usual ? usual * 1.2 : most;
 }
 
 /** Successes, open ends and failures by moment of completion, in `buckets` equal parts. */
@@ -67,11 +79,11 @@ const overview = {
       stage.overviewCounts = { width, ok: countEnds(stage.model, 0, last, buckets)[OK] };
     }
     const { ok } = stage.overviewCounts;
-    const most = Math.max(...ok, 1);
+    const most = usualTop(ok);
     ctx.fillStyle = colours.ok;
     ctx.globalAlpha = 0.7;
     for (let i = 0; i < ok.length; i++) {
-      const tall = (ok[i] / most) * (height - 10);
+      const tall = Math.min(height, (ok[i] / most) * (height - 10));
       if (tall) ctx.fillRect(i * 2, height - tall, 2, tall);
     }
     ctx.globalAlpha = 1;
@@ -124,6 +136,27 @@ const ruler = {
   },
 };
 
+/** A fault's name on its bar: on the solid part if it fits there, else on a ground of its own. */
+function nameFault(pen, fault, { begin, solid, end, middle }) {
+  const { ctx, width, colours } = pen;
+  const texts = fault.effective
+    ? [`${fault.kind} ${fault.targets}`, fault.kind, fault.family]
+    : [`${fault.kind}: no effect`, "no effect"];
+  if (fault.effective) {
+    const left = Math.max(4, solid + 6), room = Math.min(width, end) - left - 4;
+    if (texts.some((text) => label(ctx, text, left, middle, room, colours.bg, colours.small))) {
+      return;
+    }
+  }
+  const left = Math.max(4, begin + 6), room = Math.min(width, end) - left - 4;
+  ctx.font = colours.small;
+  const text = texts.find((one) => ctx.measureText(one).width <= room);
+  if (!text) return;
+  ctx.fillStyle = colours.bg;
+  ctx.fillRect(left - 3, middle - 7, ctx.measureText(text).width + 6, 14);
+  label(ctx, text, left, middle, room, colours.text, colours.small);
+}
+
 /** Faults in as few rows as they fit in: [[fault, row], ...], and the number of rows. */
 function faultRows(stage) {
   const free = [];
@@ -153,20 +186,7 @@ const faults = {
       ctx.strokeStyle = colour;
       ctx.lineWidth = 1;
       ctx.strokeRect(begin + 0.5, y + 0.5, end - begin - 1, tall - 1);
-      const left = Math.max(4, (fault.effective ? solid : begin) + 6);
-      const room = Math.min(width, end) - left - 4;
-      const text = `${fault.kind} ${fault.targets}`;
-      const ink = fault.effective ? colours.bg : colours.text;
-      if (!fault.effective) {
-        const shown = `${fault.kind}: no effect`;
-        ctx.font = colours.small;
-        const wide = ctx.measureText(shown).width;
-        ctx.fillStyle = colours.bg;
-        if (wide < room) ctx.fillRect(left - 3, y + 2, wide + 6, tall - 4);
-        label(ctx, shown, left, y + tall / 2 + 0.5, room, ink, colours.small);
-      } else if (!label(ctx, text, left, y + tall / 2 + 0.5, room, ink, colours.small)) {
-        label(ctx, fault.kind, left, y + tall / 2 + 0.5, room, ink, colours.small);
-      }
+      nameFault(pen, fault, { begin, solid, end, middle: y + tall / 2 + 0.5 });
     }
     if (!stage.faultRows.rows) {
       label(ctx, "none", 6, 14, width, colours.muted, colours.small);
@@ -242,10 +262,8 @@ const throughput = {
     const { a, b } = stage.view;
     const buckets = Math.max(1, Math.floor(width / BUCKET_PX));
     const [info, ok, fail] = countEnds(stage.model, a, b, buckets);
-    let most = 1;
-    for (let i = 0; i < buckets; i++) most = Math.max(most, ok[i] + info[i] + fail[i]);
     const perSecond = (buckets * 1e9) / (b - a);
-    const top = niceStep(most * perSecond);
+    const top = niceStep(usualTop(ok.map((count, i) => count + info[i] + fail[i])) * perSecond);
     const scale = (height - 8) / top;
     drawGrid(pen, [[top / 2, countWords(top / 2)], [top, countWords(top)]],
       (value) => height - value * scale);

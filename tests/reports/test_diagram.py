@@ -25,8 +25,9 @@ def test_bars_follow_the_order_of_events_not_of_time() -> None:
     assert write.x < read.x < write.x + write.width < read.x + read.width < cas.x
     assert [bar.outcome for bar in picture.bars] == ["ok", "blocked", "info"]
     assert [bar.words for bar in picture.bars] == [
-        "k write 1", "k read → nothing", "k cas [1,2] → ?"
+        "write 1", "read → nothing", "cas [1,2] → ?"
     ]  # fmt: skip
+    assert picture.key == "key k"
     assert [name for name, _ in picture.lanes] == ["p0 on n1", "p1"]
     assert cas.x + cas.width < picture.width
     assert picture.ticks[0][1] == "0.000 s"
