@@ -247,17 +247,15 @@ def drawn(run: RunView, verdicts: VerdictFile) -> Path | None:
 
 
 def show_text(finished: Finished) -> None:
-    """The summary, and how to go on."""
+    """What is left to do, then the summary, whose last line is the verdict."""
     from rich.console import Console
 
     from dissensus.reports.terminal import summary
 
     console = Console()
-    console.print(summary(finished.run, finished.verdicts), soft_wrap=True)
     if finished.plan.keep:
         console.print(f"nodes are up; to end them: dissensus heal {finished.folder}")
-    if finished.exit_code:
-        console.print(f"again: {finished.plan.command()}", soft_wrap=True, highlight=False)
+    console.print(summary(finished.run, finished.verdicts), soft_wrap=True)
 
 
 def line_of(finished: Finished) -> str:

@@ -14,7 +14,7 @@ from dissensus.harness.checker import RunView
 from dissensus.harness.store import REPORT, VerdictFile
 from dissensus.harness.verdict import Certificate, Validity, Verdict
 from dissensus.reports.figures import Figures, figures_of
-from dissensus.reports.words import checked_text, count_text, plain, span_text, subject
+from dissensus.reports.words import again, checked_text, count_text, plain, span_text, subject
 
 COLOURS = {"VALID": "green", "INVALID": "bold red", "UNKNOWN": "yellow"}
 SIGNS = {"VALID": "+", "INVALID": "x", "UNKNOWN": "?"}
@@ -32,6 +32,9 @@ def summary(run: RunView, verdicts: VerdictFile) -> Text:
         lines += verdict_lines(verdict)
     if not run.complete:
         lines.append(line("incomplete: the harness was killed; judged as far as it got"))
+    command = again(run)
+    if command and verdicts.validity != "VALID":
+        lines.append(line(f"again: {command}"))
     if run.directory is not None:
         lines.append(line(f"report: {shown(run.directory / REPORT)}"))
     lines.append(closing_line(verdicts))

@@ -25,6 +25,7 @@ def test_an_invalid_run_tells_its_proof(specimen: tuple[RunView, VerdictFile]) -
     lines = text.splitlines()
     assert lines[0].startswith("raft (mutant R13) on local, cas-register, 5 nodes, seed 7, 30s")
     assert lines[-1] == "x INVALID  linearizable"
+    assert lines[-3].startswith("again: dissensus run raft --nodes 5 ")
     assert lines[-2].startswith("report: ")
     assert lines[-2].endswith("report.html")
     assert (
