@@ -13,7 +13,7 @@ from dissensus.checkers.completeness import CompletenessChecker
 from dissensus.checkers.linearizability import LinearizabilityChecker
 from dissensus.checkers.panic import PanicChecker
 from dissensus.checkers.stats import StatsChecker
-from dissensus.checkers.vacuity import VacuityChecker
+from dissensus.checkers.vacuity import VacuityChecker, vacuous_reasons
 from dissensus.checkers.verifier import verify
 from dissensus.harness.checker import Budget, Checker, RunView
 from dissensus.harness.verdict import Validity, Verdict
@@ -41,6 +41,21 @@ def judge(run: RunView, budget: Budget, *, availability: float | None = None) ->
     """
     chosen = checkers_for(run, availability=availability)
     return [reverified(run, checker.check(run, budget)) for checker in chosen]
+
+
+def judge_operations(run: RunView, budget: Budget) -> list[Verdict]:
+    """For a history that was recorded elsewhere: the verdict of the model alone, and what makes the
+    history vacuous beside it.
+    """
+    checker = LinearizabilityChecker(run.header["model"])
+    reasons = vacuous_reasons(run)
+    beside = Verdict(
+        checker=VacuityChecker.name,
+        validity=Validity.VALID,
+        reason="the verdict says little" if reasons else "reads saw what was written",
+        vacuous=reasons,
+    )
+    return [reverified(run, checker.check(run, budget)), beside]
 
 
 def reverified(run: RunView, verdict: Verdict) -> Verdict:

@@ -94,8 +94,16 @@ def load(folder: Path) -> RunView:
     """A run as checkers and reports see it. Raises UserError for a broken file."""
     reader = _Reader()
     try:
-        for event in read_events(folder / EVENTS):
-            reader.take(event)
+        for number, event in enumerate(read_events(folder / EVENTS), 1):
+            try:
+                reader.take(event)
+            except UserError as error:
+                raise UserError(f"{folder / EVENTS}:{number}:1: {error}") from None
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
+                raise UserError(
+                    f"{folder / EVENTS}:{number}:1: a field of the {event['ev']!r} line is "
+                    f"missing or wrong: {error}"
+                ) from None
     except FileNotFoundError:
         raise UserError(f"{folder} is no run: it has no {EVENTS}") from None
     if not reader.header:
