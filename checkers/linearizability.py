@@ -18,7 +18,7 @@ from dissensus.checkers.models import make_model
 from dissensus.checkers.problem import Problem, Table
 from dissensus.checkers.search import Found, Search
 from dissensus.checkers.shrink import Shrinker
-from dissensus.checkers.story import tell
+from dissensus.checkers.story import rows_told, tell
 from dissensus.harness.checker import Budget, Engine, Model, RunView
 from dissensus.harness.history import History
 from dissensus.harness.verdict import Certificate, Validity, Verdict
@@ -158,18 +158,19 @@ class PythonEngine:
             }
             for bound in shrunk.bounds
         ]
+        data = {
+            "key": history.keys.values[result.key],
+            "model": model.name,
+            "end": shrunk.end,
+            "kept": shrunk.kept,
+            "bounds": bounds,
+        }
         certificate = Certificate(
             kind="linearizability",
             summary="",
-            ops=sorted({*shrunk.kept, *(bound.row for bound in shrunk.bounds)}),
+            ops=rows_told(history, result.rows, data, shrunk.blocked),
             blocked=[shrunk.blocked],
-            data={
-                "key": history.keys.values[result.key],
-                "model": model.name,
-                "end": shrunk.end,
-                "kept": shrunk.kept,
-                "bounds": bounds,
-            },
+            data=data,
         )
         tell(history, certificate)
         return certificate

@@ -42,7 +42,7 @@ class PanicChecker:
         verdict = Verdict(
             checker=self.name,
             validity=Validity.INVALID if found else Validity.VALID,
-            reason=f"{len(logs)} logs hold no panic",
+            reason="no node stopped itself" + (f", by {len(logs)} logs" if logs else ""),
             facts={"logs": len(logs), "panics": len(found)},
             certificates=found[:CERTIFICATES_MAX],
         )

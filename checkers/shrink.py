@@ -138,20 +138,38 @@ class Shrinker:
         """The bounds of free updates that the failure hangs on, as few different ones as can be."""
         windows = self._windows(kept)
         sides = [(cls, side) for cls in windows for side in (0, 1) if windows[cls][side] < ALWAYS]
+        # Of two explanations the one that lies nearer to the failure is told.
+        sides.sort(key=lambda one: windows[one[0]][one[1]], reverse=True)
 
         def illegal(some: Sequence[tuple[int, int]]) -> bool:
             return self._probe(kept, _with_bounds(windows, some))
 
         needed = explain(sides, illegal)
-        common = _common(windows, needed)
-        if self._probe(kept, common):
-            windows = common
+        bounded = self._shared(kept, _with_bounds(windows, needed), needed)
         found = []
         for cls, side in needed:
             f, arg, _, _ = self.table.classes[cls]
-            row = self._row_at(windows[cls][side])
+            row = self._row_at(bounded[cls][side])
             found.append(Bound(f=f, arg=arg, row=row, first=side == 0))
         return sorted(found, key=lambda bound: (bound.row, bound.first))
+
+    def _shared(
+        self, kept: Sequence[int], windows: dict[int, Window], needed: Sequence[tuple[int, int]]
+    ) -> dict[int, Window]:
+        """The windows with their bounds widened to those of others where that does, so that few
+        operations have to be shown.
+        """
+        for cls, side in needed:
+            here = windows[cls][side]
+            others = {windows[c][s] for c, s in needed if s == side}
+            wider = [p for p in others if (p > here if side else p < here)]
+            for position in sorted(wider, reverse=side == 1):
+                begin, until = windows[cls]
+                wide = (begin, position) if side else (position, until)
+                if self._probe(kept, {**windows, cls: wide}):
+                    windows = {**windows, cls: wide}
+                    break
+        return windows
 
     def _row_at(self, position: int) -> int:
         """The row that is invoked or returns at a position."""
@@ -166,14 +184,6 @@ def _with_bounds(windows: dict[int, Window], sides: Sequence[tuple[int, int]]) -
         cls: (begin if (cls, 0) in bounded else -1, until if (cls, 1) in bounded else ALWAYS)
         for cls, (begin, until) in windows.items()
     }
-
-
-def _common(windows: dict[int, Window], sides: Sequence[tuple[int, int]]) -> dict[int, Window]:
-    """The sides widened to one begin and one end for all of them: one operation to show."""
-    begin = min((windows[cls][0] for cls, side in sides if side == 0), default=-1)
-    until = max((windows[cls][1] for cls, side in sides if side == 1), default=ALWAYS)
-    wide = {cls: (begin, until) for cls in windows}
-    return _with_bounds(wide, sides)
 
 
 def explain(parts: Sequence[T], holds: Callable[[Sequence[T]], bool]) -> list[T]:

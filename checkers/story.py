@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 
 from dissensus.harness.checker import FaultInterval
-from dissensus.harness.history import OK, History
+from dissensus.harness.history import FAIL, OK, History
 from dissensus.harness.verdict import Certificate
 
 VALUE_CHARS_MAX = 40
 """A longer value is cut: the report shows it whole."""
+LINKS_MAX = 5
+"""Operations that are told because they lead from one value to the next."""
 
 
 class Teller:
@@ -78,11 +80,11 @@ class Teller:
             return ""
         if self._closed(row):
             first, last = time_text(begin), time_text(end)
-            return f" at {last}" if first == last else f" from {first} to {last}"
+            return f" at {last}" if first == last else f" between {first} and {last}"
         if history.outcome[row] == OK:
-            return f" from {time_text(begin)} on, still under way when it matters"
+            return f" since {time_text(begin)}, still under way then"
         error = history.error_of(row)
-        return f" from {time_text(begin)} on, outcome unknown{f' ({error})' if error else ''}"
+        return f" since {time_text(begin)}, outcome unknown{f' ({error})' if error else ''}"
 
     def _after(self, row: int) -> str:
         """The latest of the numbered operations that had returned before this one began."""
@@ -184,6 +186,38 @@ class Teller:
 def tell(history: History, certificate: Certificate, faults: Sequence[FaultInterval] = ()) -> None:
     """Write `summary` and `story` of a linearizability certificate."""
     Teller(history, certificate, faults).tell()
+
+
+def rows_told(
+    history: History, rows: Sequence[int], data: dict[str, Any], blocked: int
+) -> list[int]:
+    """The rows that the story needs: those that are kept, those that bound others, and the cas that
+    alone could lead from a bounded value to the one that was found.
+    """
+    told = {*data["kept"], *(bound["row"] for bound in data["bounds"])}
+    bounded = {value_text(new_value(bound["f"], bound["arg"])) for bound in data["bounds"]}
+    value = value_text(needed_value(history, blocked))
+    for _ in range(LINKS_MAX):
+        makers = [row for row in rows if _makes(history, row, value, data["end"])]
+        if value in bounded or len(makers) != 1 or history.f_of(makers[0]) != "cas":
+            break
+        told.add(makers[0])
+        value = value_text(needed_value(history, makers[0]))
+    return sorted(told)
+
+
+def _makes(history: History, row: int, value: str, end: int) -> bool:
+    """The row may set its key to the value before the end."""
+    f = history.f_of(row)
+    counts = history.outcome[row] != FAIL and history.inv[row] < end
+    return (
+        counts and f in ("write", "cas") and value_text(new_value(f, history.arg_of(row))) == value
+    )
+
+
+def needed_value(history: History, row: int) -> Any:
+    """What a read found, or a cas expected."""
+    return history.arg_of(row)[0] if history.f_of(row) == "cas" else history.result_of(row)
 
 
 def effect_text(f: str, arg: Any, key: str) -> str:
