@@ -135,7 +135,13 @@ def measure(case: Case, cpu_s: float) -> float:
             if writer.ops % 10_000 == 0 and time.process_time() > end:
                 drive.stop()
 
-        drive = Drive(env, scheduler, client=case.client, nodes=NODES, hosts=HOSTS, record=record)
+        clients: list[Client] = []
+
+        def client() -> Client:
+            clients.append(case.client())
+            return clients[-1]
+
+        drive = Drive(env, scheduler, client=client, nodes=NODES, hosts=HOSTS, record=record)
 
         async def main() -> None:
             await drive.run(chain(), "chaos")
@@ -145,6 +151,7 @@ def measure(case: Case, cpu_s: float) -> float:
         end = begin + cpu_s
         env.run(main())
         writer.close()
+        assert len(clients) == case.concurrency, "a thread was starved: the figure says nothing"
         return writer.ops / 2 / (time.process_time() - begin)
 
 

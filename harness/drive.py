@@ -271,6 +271,8 @@ class Drive:
                     done = await self._perform(seat, op)
                 if self._invocations:
                     self._answer(op, done)
+                # A client that never waits (it blocks, or it fakes) must not starve the others.
+                await self._env.sleep(0)
                 self._step((done,))
         except Exception as error:
             self._fail(error)

@@ -193,11 +193,14 @@ def _first(
 
 def updated(gens: tuple[Generator, ...], event: Op) -> tuple[Generator, ...]:
     """All of them, knowing of a completion; the same tuple where none cares."""
-    after = [gen.update(event) for gen in gens]
-    for old, new in zip(gens, after, strict=True):
-        if old is not new:
-            return tuple(after)
-    return gens
+    after: list[Generator] | None = None
+    for i, gen in enumerate(gens):
+        new = gen.update(event)
+        if new is not gen:
+            if after is None:
+                after = list(gens)
+            after[i] = new
+    return gens if after is None else tuple(after)
 
 
 def seeded(gens: tuple[Generator, ...], seed: int, path: str) -> tuple[Generator, ...]:

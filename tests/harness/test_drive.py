@@ -205,6 +205,27 @@ def test_a_late_read_fails_and_a_late_write_is_info(make_env: MakeEnv) -> None:
     ]
 
 
+def test_a_client_that_never_waits_starves_nobody(make_env: MakeEnv) -> None:
+    world = World(make_env(), concurrency=3)
+    turns = 0
+
+    async def main() -> None:
+        async def bystander() -> None:
+            nonlocal turns
+            while True:
+                await world.env.sleep(0)
+                turns += 1
+
+        beside = world.env.spawn(bystander(), "bystander")
+        await world.drive.run(lift({"f": "write"}).repeat().limit(300), "x")
+        beside.cancel()
+        await world.drive.close()
+
+    world.env.run(main())
+    assert Counter(op.process for op in world.events) == {0: 200, 1: 200, 2: 200}
+    assert turns >= 90
+
+
 def test_only_what_is_late_is_cancelled(make_env: MakeEnv) -> None:
     world = World(make_env(), concurrency=3, timeout_ns=40 * MS)
     gen = any_of(lift({"f": "write", "value": LONG}), lift({"f": "read", "value": MS}).repeat(20))
