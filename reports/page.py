@@ -7,6 +7,7 @@ numbered link of it. Texts are escaped here before a link is put in, and by the 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from dissensus.reports.words import (
     checked_text,
     count_text,
     facts_text,
+    path_text,
     span_text,
     subject,
     value_text,
@@ -271,7 +273,7 @@ def commands(run: RunView) -> Iterator[tuple[str, str]]:
     """What else can be done with this run."""
     if run.directory is None:
         return
-    place = run.directory
+    place = shlex.quote(path_text(run.directory))
     yield "judge the stored run again", f"dissensus check {place}"
     yield "undo what a killed harness left behind", f"dissensus heal {place}"
 

@@ -6,7 +6,6 @@ Colours are rich's: a stream that is no terminal gets the plain text.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from rich.text import Text
 
@@ -14,7 +13,15 @@ from dissensus.harness.checker import RunView
 from dissensus.harness.store import REPORT, VerdictFile
 from dissensus.harness.verdict import Certificate, Validity, Verdict
 from dissensus.reports.figures import Figures, figures_of
-from dissensus.reports.words import again, checked_text, count_text, plain, span_text, subject
+from dissensus.reports.words import (
+    again,
+    checked_text,
+    count_text,
+    path_text,
+    plain,
+    span_text,
+    subject,
+)
 
 COLOURS = {"VALID": "green", "INVALID": "bold red", "UNKNOWN": "yellow"}
 SIGNS = {"VALID": "+", "INVALID": "x", "UNKNOWN": "?"}
@@ -36,7 +43,7 @@ def summary(run: RunView, verdicts: VerdictFile) -> Text:
     if command and verdicts.validity != "VALID":
         lines.append(line(f"again: {command}"))
     if run.directory is not None:
-        lines.append(line(f"report: {shown(run.directory / REPORT)}"))
+        lines.append(line(f"report: {path_text(run.directory / REPORT)}"))
     lines.append(closing_line(verdicts))
     return Text("\n").join(lines)
 
@@ -94,11 +101,3 @@ def closing_line(verdicts: VerdictFile) -> Text:
     word = verdicts.validity
     said = [v.checker for v in verdicts.verdicts if v.validity.value == word]
     return Text.assemble((f"{SIGNS[word]} {word}", COLOURS[word]), line(f"  {', '.join(said)}"))
-
-
-def shown(path: Path) -> str:
-    """A path as it is shortest from here."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -48,6 +49,14 @@ def short(text: str, most: int) -> str:
 def value_text(value: Any, most: int = VALUE_CHARS_MAX) -> str:
     """A value as JSON, a string as it is, shortened in the middle."""
     return short(value if isinstance(value, str) else msgspec.json.encode(value).decode(), most)
+
+
+def path_text(path: Path) -> str:
+    """A path as it is shortest from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
 
 
 def plain(text: str) -> str:

@@ -112,7 +112,8 @@ function setHash(text) {
   history.replaceState(null, "", text ? `#${text}` : location.pathname);
 }
 
-/** Search: which rows match all words. A word is a key, function, node, outcome, error, p4, #12. */
+/** Search: which rows match all words. A word is a key (3, k3), function, node,
+ * outcome, error, value, client (p4) or operation (#12). */
 function search(stage, text) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const { model } = stage;
@@ -122,7 +123,8 @@ function search(stage, text) {
     const tables = words.map((word) => ({
       word,
       fs: matches(model.texts.fs, word),
-      keys: matches(model.texts.keys, word),
+      keys: model.texts.keys.map((key) =>
+        key.toLowerCase() === word || `k${key.toLowerCase()}` === word),
       names: matches(model.texts.names, word),
       values: matches(model.texts.values, word),
     }));

@@ -88,10 +88,9 @@ async function start() {
   takeHands(stage);
   addEventListener("hashchange", () => follow(stage));
   tellOperation(stage);
-  if (!follow(stage) && stage.anomalies.length) {
-    stage.look(0);
-    tellStory(stage);
-  }
+  stage.look(0);
+  tellStory(stage);
+  follow(stage);
   stage.draw();
   const [info, ok, fail] = model.counts;
   const status = byId("status");

@@ -106,7 +106,7 @@ def test_verdict_then_why_then_again_then_the_rest(
 ) -> None:
     said = " ".join("".join(page_of(specimen).words).split())
     order = [
-        "INVALID", "Why", "No other operation on k", "Run it again",
+        "INVALID", "Why", "No operation that could set key", "Run it again",
         "dissensus run raft --nodes 5 --time 30s", "What happened", "Checks",
         "Faults: asked, measured, undone", "no effect", "Provenance", "events.jsonl",
     ]  # fmt: skip

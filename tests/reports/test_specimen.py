@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dissensus.harness.checker import RunView
+from dissensus.checkers.judge import judge
+from dissensus.harness.checker import Budget, RunView
 from dissensus.harness.history import INFO, OK
 from dissensus.harness.store import EVENTS, VerdictFile
 from dissensus.reports.__main__ import main
@@ -64,6 +65,17 @@ def test_the_stale_read_is_stale(specimen: tuple[RunView, VerdictFile]) -> None:
         if history.key[row] == key and history.arg_of(row) in (old, [old - 1, old])
     ]
     assert writers == [seen]
+
+
+def test_the_engine_and_the_verifier_say_the_same(specimen: tuple[RunView, VerdictFile]) -> None:
+    run, verdicts = specimen
+    judged = {verdict.checker: verdict for verdict in judge(run, Budget())}
+    for mine in verdicts.verdicts:
+        if mine.checker != "agreement":  # the specimen's nodes tell no digests
+            assert judged[mine.checker].validity is mine.validity
+    (mine,), (theirs,) = (v.certificates for v in (verdicts.verdicts[0], judged["linearizability"]))
+    assert mine.blocked == theirs.blocked
+    assert theirs.reverified
 
 
 def test_the_command_makes_a_folder_and_says_where(

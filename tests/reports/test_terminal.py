@@ -24,14 +24,14 @@ def test_an_invalid_run_tells_its_proof(specimen: tuple[RunView, VerdictFile]) -
     text = shown(*specimen)
     lines = text.splitlines()
     assert lines[0].startswith("raft (mutant R13) on local, cas-register, 5 nodes, seed 7, 30s")
-    assert lines[-1] == "x INVALID  linearizable"
+    assert lines[-1] == "x INVALID  linearizability"
     assert lines[-3].startswith("again: dissensus run raft --nodes 5 ")
     assert lines[-2].startswith("report: ")
     assert lines[-2].endswith("report.html")
     assert (
         "faults in effect: partition 2/2  kill 1/1  slow 1/2  pause 1/1 (healed, verified)" in text
     )
-    assert "(3) read of k27" in text
+    assert "(3) read 3 from key 27 at n5" in text
     assert "(checked again by an independent verifier)" in text
     assert "\x1b" not in text
 
