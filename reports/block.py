@@ -130,9 +130,14 @@ def faults(run: RunView) -> list[dict[str, Any]]:
 
 def marked(mark: dict[str, Any]) -> list[Any]:
     """A mark as [moment, name, node, the rest in words]."""
-    rest = {k: v for k, v in mark.items() if k not in ("ev", "t", "name", "node")}
-    words = value_text(facts_text(rest), TEXT_CHARS_MAX)
-    return [mark.get("t", 0), str(mark.get("name", "")), str(mark.get("node", "")), words]
+    rest = {k: v for k, v in mark.items() if k not in ("ev", "t", "name", "node", "text")}
+    words = ", ".join(part for part in (str(mark.get("text", "")), facts_text(rest)) if part)
+    return [
+        mark.get("t", 0),
+        str(mark.get("name", "")),
+        str(mark.get("node", "")),
+        value_text(words, TEXT_CHARS_MAX),
+    ]
 
 
 def anomalies(history: History, verdicts: VerdictFile) -> list[dict[str, Any]]:

@@ -95,7 +95,7 @@ def subject(run: RunView) -> str:
     if "seed" in header:
         words.append(f"seed {header['seed']}")
     length = (header.get("plan") or {}).get("time_ns")
-    if length:
+    if length and not header.get("scenario"):  # a scenario ends when it is told
         words.append(duration_text(length))
     return ", ".join(words)
 

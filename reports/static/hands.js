@@ -166,9 +166,17 @@ function tipLines(stage, panel, pen, ns, px, py) {
       fault.healed ? "healed, verified" : "not verified to be healed",
     ];
   }
+  if (panel === script) return markLines(stage.scriptMarks, pen, px);
   if (panel === nodes) return nodeLines(stage, pen, ns, px, py);
   if (panel === throughput || panel === latency) return chartLines(stage, pen, px);
   return [];
+}
+
+/** Marks near a place, in words. */
+function markLines(marks, pen, px) {
+  return marks
+    .filter(([t]) => Math.abs(pen.x(t) - px) < 6)
+    .map(([t, name, , words]) => `${momentWords(t)} ${name}: ${shorten(words, 160)}`);
 }
 
 /** What is known of a node at a moment, and its marks nearby. */
@@ -183,11 +191,7 @@ function nodeLines(stage, pen, ns, px, py) {
     if (term >= 0) lines.push(`term ${term}`);
     lines.push(`${momentWords(begin)} to ${momentWords(end)}`);
   }
-  for (const [t, what, node, words] of marks) {
-    if (node === name && Math.abs(pen.x(t) - px) < 6) {
-      lines.push(`${momentWords(t)} ${what} ${shorten(words, 120)}`);
-    }
-  }
+  lines.push(...markLines(marks.filter(([, , node]) => node === name), pen, px));
   return lines;
 }
 

@@ -226,19 +226,19 @@ const nodes = {
         ctx.fillRect(from, y + 2, 1, tall - 4);
       }
     }
-    for (const [t, , node] of stage.model.run.marks) drawMark(pen, stage, t, node);
+    for (const [t, , node] of stage.model.run.marks) {
+      const row = stage.nodeNames.indexOf(node);
+      if (row >= 0) drawMark(pen, x(t), row * NODE_ROW + 2 + NODE_ROW / 2);
+    }
     if (!stage.nodeNames.length) {
       label(ctx, "nothing was said", 6, 12, width, colours.muted, colours.small);
     }
   },
 };
 
-/** A mark of a node as a small diamond on its row. */
-function drawMark(pen, stage, t, node) {
-  const { ctx, width, x, colours } = pen;
-  const at = x(t), row = Math.max(0, stage.nodeNames.indexOf(node));
+/** A mark as a small diamond. */
+function drawMark({ ctx, width, colours }, at, y) {
   if (at < -6 || at > width + 6) return;
-  const y = row * NODE_ROW + 2 + NODE_ROW / 2;
   ctx.beginPath();
   ctx.moveTo(at, y - 5);
   ctx.lineTo(at + 5, y);
@@ -251,6 +251,24 @@ function drawMark(pen, stage, t, node) {
   ctx.lineWidth = 1;
   ctx.stroke();
 }
+
+/** Marks that are about no node in particular: what a scenario says, faults that were skipped. */
+const script = {
+  name: "script",
+  height: (stage) => (stage.scriptMarks.length ? 24 : 0),
+  draw(pen, stage) {
+    const { width, height, x, colours } = pen;
+    stage.scriptMarks.forEach(([t, name, , words], i, all) => {
+      const at = x(t), next = i + 1 < all.length ? x(all[i + 1][0]) : width;
+      drawMark(pen, at, height / 2);
+      const from = Math.max(2, at + 9), room = Math.min(next - 6, width) - from;
+      const text = words || name;
+      const most = Math.floor(room / 6);
+      if (at > width || most < 4) return;
+      label(pen.ctx, shorten(text, most), from, height / 2 + 0.5, room, colours.text, colours.small);
+    });
+  },
+};
 
 const throughput = {
   name: "throughput",

@@ -1,7 +1,7 @@
 // The stage: builds the panels, keeps the window, the chosen operation and the anomaly in focus,
 // and draws everything anew when one of them changes.
 
-const PANELS = [overview, ruler, faults, nodes, clients, throughput, latency];
+const PANELS = [overview, ruler, script, faults, nodes, clients, throughput, latency];
 
 class Stage {
   constructor(model, root) {
@@ -15,6 +15,7 @@ class Stage {
     this.listeners = [];
     this.nodeNames = nodeNames(model.run);
     this.faultRows = faultRows(this);
+    this.scriptMarks = model.run.marks.filter(([, , node]) => !this.nodeNames.includes(node));
     this.anomalies = model.run.anomalies.map((anomaly) => this.located(anomaly));
     this.view = new View(model.run.last, () => this.redraw());
     this.build();
@@ -34,7 +35,7 @@ class Stage {
   }
 
   build() {
-    this.panels = PANELS.map((panel) => {
+    this.panels = PANELS.filter((panel) => panel.height(this) > 0).map((panel) => {
       const canvas = make("canvas", { class: "chart", role: "img", "aria-label": panel.name });
       const gutter = make("div", { class: "gutter" });
       const name = make("div", { class: "panel-name" }, panel.name,
