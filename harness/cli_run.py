@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dissensus.harness.runner import Parts, RunEnd
     from dissensus.harness.store import VerdictFile
 
+NODES = 3
 TIME = "30s"
 SCENARIO_TIME = "60s"
 """Scenarios wait for conditions: most are through in a few seconds, on a busy machine in more."""
@@ -101,7 +102,7 @@ def plan_of(words: dict[str, Any]) -> Plan:
         options = {**scenario.options, **options}
     nodes = words["nodes"]
     if nodes is None:
-        nodes = scenario.nodes if scenario else plans.Plan.nodes
+        nodes = scenario.nodes if scenario else NODES
     nodes = plans.within("nodes", nodes, 1, plans.NODES_MAX)
     usual_time = SCENARIO_TIME if scenario else TIME
     seed = randbits(SEED_BITS) if words["seed"] is None else words["seed"]

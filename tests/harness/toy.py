@@ -3,7 +3,9 @@ by fixtures, the command line as `tests/harness/toy.py:ToySystem`.
 
 The first node is the primary for ever. It shows and acknowledges a write when it is on its disk,
 and answers reads itself: linearizable, whatever happens to disks, links and processes. `bug` breaks
-it: "ack-before-fsync", "read-anywhere" (backups answer reads too), "forked-digest", "panics".
+it: "ack-before-fsync", "read-anywhere" (backups answer reads too), "forked-digest", "panics",
+"mute" (answers nobody), "stillborn" (the last node does not come up), "dies" (at its first
+request).
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ class ToyNode:
 
     def start(self, host: SimHost, incarnation: int) -> None:
         self.host = host
+        if self.bug == "stillborn" and self.spec.name == self.spec.initial[-1]:
+            raise AssertionError("no configuration fits")
         self.host.set_timer("beat", 10_000_000)
         if not self.primary or "log" not in host.files.list():
             return
@@ -73,7 +77,9 @@ class ToyNode:
 
     def request(self, conn: int, msg: Any) -> None:
         f, key, value = msg
-        if f == "panic" and self.bug == "panics":
+        if self.bug == "mute":
+            return
+        if self.bug == "dies" or (f == "panic" and self.bug == "panics"):
             raise AssertionError("the register is upside down")
         log = self.logs.get(key, [])
         if self.recovering >= 0:
