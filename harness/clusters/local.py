@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from dissensus.harness.aio import AsyncioEnv, foreign
 from dissensus.harness.cluster import ClusterSpec, Healing, Links, Node
 from dissensus.harness.env import Env
-from dissensus.harness.errors import InternalError, UserError, unknown_name
+from dissensus.harness.errors import EnvironmentFault, InternalError, UserError, unknown_name
 from dissensus.harness.journal import Journal
 from dissensus.harness.local import healing, processes
 from dissensus.harness.local.addresses import (
@@ -39,6 +39,7 @@ from dissensus.harness.local.control import RelayClient
 from dissensus.harness.local.network import LocalLinks
 from dissensus.harness.local.node import LocalNode
 from dissensus.harness.local.relay import RelayConfig
+from dissensus.harness.monitor import last_lines
 from dissensus.harness.store import write_json
 from dissensus.harness.system import NodeSpec, System
 
@@ -56,7 +57,6 @@ RESET_AFTER_NS = 60_000_000_000
 """How long a connection outlives a cut: what many systems set as their TCP user timeout."""
 ORPHAN_NS = 600_000_000_000
 """How long after the planned end an orphaned relay keeps its faults: time to look, and to heal."""
-QUIT_S_MAX = 2.0
 
 RELAY_FILE, RELAY_LOG = "relay.json", "relay.log"
 
@@ -80,8 +80,8 @@ class LocalCluster:
         """Where `node` lines go as they happen: (kind of line, fields)."""
         self.handles: dict[str, LocalNode] = {}
         self.nodes: Mapping[str, Node] = self.handles
-        connector = RelayConnector(self._client, self._client_ip, self._reached_at)
-        self._env = AsyncioEnv(spec.seed, connector)
+        self._connector = RelayConnector(self._client, self._client_ip, self._reached_at)
+        self._env = AsyncioEnv(spec.seed, self._connector)
         self.env: Env = self._env
         self.links: Links = LocalLinks(
             self._client,
@@ -188,6 +188,7 @@ class LocalCluster:
                 token=self.token,
                 fds=[control.fileno()],
             )
+        self._relay.watch(self._relay_ended)
 
     async def _client(self) -> RelayClient:
         """The connection to the relay, in the loop that runs now."""
@@ -240,6 +241,12 @@ class LocalCluster:
             fields = {"node": node.name, "up": False, "exit_code": node.exit_code(), "log": log}
             self.observe("node", fields)
 
+    def _relay_ended(self) -> None:
+        if self.observe is not None:
+            log = last_lines([self.spec.run_dir / RELAY_LOG])
+            text = f"the relay of the run ended by itself: {' / '.join(log)}"
+            self.observe("mark", {"name": "relay-died", "text": text, "log": log})
+
     # -- where hosts are ------------------------------------------------------------------------
 
     def _client_ip(self, host: str) -> str:
@@ -259,38 +266,37 @@ class LocalCluster:
     # -- the end --------------------------------------------------------------------------------
 
     async def _teardown(self) -> list[str]:
-        if self.spec.keep:
-            relay = await self._client()
-            await relay.call("heal-all")
-            await relay.call("keep", lifetime_ns=healing.KEPT_NS)
-            relay.close()
-            self.journal.note("kept", nodes=[n.name for n in self.handles.values() if n.pid])
-            for child in self._children():
-                child.release()
-            return []
-        relay_gone = self._relay is None or self._relay.exit_code() is not None
-        if not relay_gone:
-            await self._quit()
+        self._connector.close()
+        for child in self._children():
+            child.unwatch()
+        if self.spec.keep and self._relay is not None and self._relay.exit_code() is None:
+            return await self._keep()
+        if self._connection is not None:
+            self._connection.close()
         left = await asyncio.to_thread(self._end_all)
-        self.journal.note("teardown", left=left)
+        try:
+            self.journal.note("teardown", left=left)
+        except EnvironmentFault as fault:
+            left.append(f"the end is not in the journal: {fault}")
         return left
 
-    async def _quit(self) -> None:
-        try:
-            relay = await self._client()
-            await relay.call("quit")
-            relay.close()
-        except OSError:
-            return
+    async def _keep(self) -> list[str]:
+        relay = await self._client()
+        await relay.call("heal-all")
+        await relay.call("keep", lifetime_ns=healing.KEPT_NS)
+        relay.close()
+        self.journal.note("kept", nodes=[n.name for n in self.handles.values() if n.pid])
+        for child in self._children():
+            child.release()
+        await asyncio.sleep(0)  # closed transports tell their protocols in the next round
+        return []
 
     def _children(self) -> list[Child]:
         found = [*(node.child for node in self.handles.values()), self._relay]
         return [child for child in found if child is not None]
 
     def _end_all(self) -> list[str]:
-        for child in self._children():
-            child.asked = True
         left = processes.end(processes.with_token(self.token))
         for child in self._children():
-            child.kill()
+            child.reap()
         return [f"process {who.pid} of the run does not end" for who in left]

@@ -24,7 +24,8 @@ class Child:
         self._process = process
         self._token = token
         self._node = node
-        self._ended: asyncio.Future[None] | None = None
+        self._watched: tuple[asyncio.AbstractEventLoop, int] | None = None
+        """A pidfd that a loop watches."""
         self.asked = False
         """Its end was asked for."""
 
@@ -83,12 +84,20 @@ class Child:
         fd = os.pidfd_open(self.pid)
 
         def gone() -> None:
-            loop.remove_reader(fd)
-            os.close(fd)
+            self.unwatch()
             self._process.wait()
             ended()
 
         loop.add_reader(fd, gone)
+        self._watched = loop, fd
+
+    def unwatch(self) -> None:
+        """Call nobody; no error when nothing is watched."""
+        watched, self._watched = self._watched, None
+        if watched is not None:
+            loop, fd = watched
+            loop.remove_reader(fd)
+            os.close(fd)
 
     def _poll(self, loop: asyncio.AbstractEventLoop, ended: Callable[[], object]) -> None:
         if self.exit_code() is None:
@@ -105,8 +114,17 @@ class Child:
 
     def release(self) -> None:
         """Let it live on when this process ends."""
-        # Popen warns of a child that outlives it, unless it believes that there is none.
-        self._process.returncode = 0
+        if self.exit_code() is None:
+            # Popen warns of a child that outlives it, unless it believes that there is none.
+            self._process.returncode = 0
+
+    def reap(self) -> bool:
+        """Take the exit code of a child that was killed; False when it does not end."""
+        try:
+            self._process.wait(processes.GONE_S_MAX)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def kill(self) -> list[str]:
         """SIGKILL it, its group, and what left the group but carries its token and node.
@@ -115,7 +133,7 @@ class Child:
         """
         self.asked = True
         self.signal(signal.SIGKILL)
-        self._process.wait()
+        left = [] if self.reap() else [self.pid]
         mine = [who for who in processes.with_token(self._token) if who.node == self._node]
-        left = processes.end(mine)
-        return [f"process {who.pid} of {self._node or 'the run'} does not end" for who in left]
+        left += [who.pid for who in processes.end(mine) if who.pid not in left]
+        return [f"process {pid} of {self._node or 'the run'} does not end" for pid in left]

@@ -28,9 +28,10 @@ INBOX_MAX = 1 << 16
 class TcpConn(asyncio.Protocol):
     """A client's end of a connection (`harness.env.Conn`)."""
 
-    def __init__(self, codec: Codec, what: str) -> None:
+    def __init__(self, codec: Codec, what: str, open_ones: set[TcpConn]) -> None:
         self._codec = codec
         self._what = what
+        self._open_ones = open_ones
         self._inbox: deque[Any] = deque()
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
@@ -74,6 +75,7 @@ class TcpConn(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._open_ones.add(self)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -97,6 +99,7 @@ class TcpConn(asyncio.Protocol):
         _wake(self._writer)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._open_ones.discard(self)
         self._end("closed by the node" if exc is None else str(exc))
 
     def _end(self, why: str) -> None:
@@ -127,6 +130,12 @@ class RelayConnector:
         self._relay = relay
         self._source = source
         self._target = target
+        self._open: set[TcpConn] = set()
+
+    def close(self) -> None:
+        """Close what clients have left open: the run is over."""
+        for conn in list(self._open):
+            conn.close()
 
     async def connect(self, host: str, node: str, codec: Codec, port: str) -> Conn:
         """See `Env.connect`. Raises UserError for a host, node or port that there is not."""
@@ -145,7 +154,9 @@ class RelayConnector:
             outcome = await relay.begin("outcome", caller=sock.getsockname())
             if outcome != OPEN:
                 raise NotSent(f"{what}: the connection was {outcome}")
-            _, conn = await loop.create_connection(lambda: TcpConn(codec, what), sock=sock)
+            _, conn = await loop.create_connection(
+                lambda: TcpConn(codec, what, self._open), sock=sock
+            )
         except OSError as error:
             sock.close()
             raise NotSent(f"{what}: {error}") from error

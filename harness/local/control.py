@@ -48,7 +48,10 @@ class RelayClient(asyncio.Protocol):
     async def open(cls, address: Address, token: str) -> RelayClient:
         """Connect as the run's owner: while this connection lives, the relay is no orphan."""
         loop = asyncio.get_running_loop()
-        _, client = await loop.create_connection(cls, *address)
+        try:
+            _, client = await loop.create_connection(cls, *address)
+        except OSError as error:
+            raise InternalError(f"the relay is gone: {error}") from error
         await client.call("hello", token=token, owner=True)
         return client
 
