@@ -24,14 +24,12 @@ from dissensus.harness.journal import Journal
 from dissensus.harness.local import healing, processes
 from dissensus.harness.local.addresses import (
     CLIENT,
-    CONTROL,
     NODE,
-    RELAY,
     Address,
-    Block,
+    AnyBlock,
+    Host,
     candidates,
     claim,
-    ports_of,
 )
 from dissensus.harness.local.children import Child
 from dissensus.harness.local.connector import RelayConnector
@@ -80,24 +78,27 @@ class LocalCluster:
         """Where `node` lines go as they happen: (kind of line, fields)."""
         self.handles: dict[str, LocalNode] = {}
         self.nodes: Mapping[str, Node] = self.handles
-        self._connector = RelayConnector(self._client, self._client_ip, self._reached_at)
+        self._connector = RelayConnector(self._client, self._way)
         self._env = AsyncioEnv(spec.seed, self._connector)
         self.env: Env = self._env
         self.links: Links = LocalLinks(
             self._client,
             lambda: (*self.handles, *spec.client_hosts),
             system.frame_kinds,
-            lambda: self.block.address(CONTROL, 1),
+            lambda: self.block.control[0],
         )
-        self._ports = ports_of(system.ports)
+        self._numbers: dict[str, Host] = {
+            name: (CLIENT, i) for i, name in enumerate(spec.client_hosts, 1)
+        }
+        self._numbers |= {name: (NODE, i) for i, name in enumerate(spec.nodes, 1)}
         self._reset_after_ns = reset_after_ns
-        self._block: Block | None = None
+        self._block: AnyBlock | None = None
         self._relay: Child | None = None
         self._connection: RelayClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
-    def block(self) -> Block:
+    def block(self) -> AnyBlock:
         """The addresses of this run. Raises InternalError before `setup`."""
         if self._block is None:
             raise InternalError("the cluster is not set up")
@@ -129,7 +130,7 @@ class LocalCluster:
                 "block": str(self.block),
                 "nodes": {name: node.spec.listen for name, node in self.handles.items()},
                 "relay": {name: node.spec.peers[name] for name, node in self.handles.items()},
-                "clients": {name: self._client_ip(name) for name in self.spec.client_hosts},
+                "clients": {n: self.block.source(self._numbers[n]) for n in self.spec.client_hosts},
             },
             "system": self.system.version(),
             "reset_after_ns": self._reset_after_ns,
@@ -165,7 +166,8 @@ class LocalCluster:
 
     def _start_relay(self) -> None:
         spec = self.spec
-        block, control = claim(candidates(self.token), len(spec.nodes), self._ports.values())
+        blocks = candidates(self.token, len(self.system.ports))
+        block, control = claim(blocks, len(spec.nodes))
         self._block = block
         file = spec.run_dir / RELAY_FILE
         config = RelayConfig(
@@ -199,20 +201,15 @@ class LocalCluster:
         return self._connection
 
     def _make_node(self, name: str, *, join: bool) -> LocalNode:
-        spec = self.spec
-        number = len(self.handles) + 1
-        ports = self._ports
-        numbers = {n: i for i, n in enumerate((*self.handles, name), 1)}
-        numbers |= {n: i for i, n in enumerate(spec.nodes, 1)}
-        block = self.block
+        spec, block = self.spec, self.block
+        ports = self.system.ports
+        host = self._numbers.setdefault(name, (NODE, len(self.handles) + 1))
+        nodes = [n for n, (kind, _) in self._numbers.items() if kind == NODE]
         node = LocalNode(
             NodeSpec(
                 name=name,
-                listen={p: (block.address(NODE, number), n) for p, n in ports.items()},
-                peers={
-                    other: {p: (block.address(RELAY, i), n) for p, n in ports.items()}
-                    for other, i in numbers.items()
-                },
+                listen={port: block.own(host[1], i) for i, port in enumerate(ports)},
+                peers={other: self._addresses(host, other) for other in nodes},
                 data_dir=(spec.run_dir / "nodes" / name).absolute(),
                 initial=spec.nodes,
                 join=join,
@@ -228,9 +225,8 @@ class LocalCluster:
         return node
 
     async def _open_relay_for(self, node: LocalNode) -> None:
-        number = list(self.handles).index(node.name) + 1
         relay = await self._client()
-        await relay.call("node", name=node.name, number=number, ports=list(self._ports.values()))
+        await relay.call("node", name=node.name, number=self._numbers[node.name][1])
 
     async def _announce(self, node: str, pid: int) -> None:
         relay = await self._client()
@@ -249,19 +245,25 @@ class LocalCluster:
 
     # -- where hosts are ------------------------------------------------------------------------
 
-    def _client_ip(self, host: str) -> str:
-        hosts = self.spec.client_hosts
-        if host not in hosts:
-            raise unknown_name("client host", host, hosts)
-        return self.block.address(CLIENT, hosts.index(host) + 1)
+    def _addresses(self, viewer: Host, node: str) -> dict[str, Address]:
+        """Named port -> where `viewer` reaches a node."""
+        number = self._numbers[node][1]
+        ports = enumerate(self.system.ports)
+        return {port: self.block.reached(viewer, number, i) for i, port in ports}
 
-    def _reached_at(self, node: str, port: str) -> Address:
+    def _client_host(self, name: str) -> Host:
+        if name not in self.spec.client_hosts:
+            raise unknown_name("client host", name, self.spec.client_hosts)
+        return self._numbers[name]
+
+    def _way(self, host: str, node: str, port: str) -> tuple[str, Address]:
+        """(the IP address that a client host calls from, where it reaches a node's port)."""
+        viewer = self._client_host(host)
         if node not in self.handles:
             raise unknown_name("node", node, self.handles)
-        peers = self.handles[node].spec.peers[node]
-        if port not in peers:
-            raise unknown_name("port", port, peers)
-        return peers[port]
+        if port not in self.system.ports:
+            raise unknown_name("port", port, self.system.ports)
+        return self.block.source(viewer), self._addresses(viewer, node)[port]
 
     # -- the end --------------------------------------------------------------------------------
 

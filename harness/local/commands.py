@@ -127,9 +127,9 @@ class Operator:
             self._owner = self._relay.owned = True
             self._relay.owners += 1
 
-    def _node(self, name: str, number: int, ports: list[int]) -> None:
+    def _node(self, name: str, number: int) -> None:
         """Listen for callers of a node."""
-        self._relay.add_node(name, number, ports)
+        self._relay.add_node(name, number)
 
     def _process(self, node: str, pid: int) -> None:
         """A node runs as this process now."""

@@ -123,13 +123,11 @@ class RelayConnector:
     def __init__(
         self,
         relay: Callable[[], Awaitable[RelayClient]],
-        source: Callable[[str], str],
-        target: Callable[[str, str], Address],
+        way: Callable[[str, str, str], tuple[str, Address]],
     ) -> None:
-        """`source`: the IP address of a client host; `target`: where a node's port is reached."""
+        """`way(host, node, port)`: the IP address to call from, and the address to call."""
         self._relay = relay
-        self._source = source
-        self._target = target
+        self._way = way
         self._open: set[TcpConn] = set()
 
     def close(self) -> None:
@@ -139,7 +137,7 @@ class RelayConnector:
 
     async def connect(self, host: str, node: str, codec: Codec, port: str) -> Conn:
         """See `Env.connect`. Raises UserError for a host, node or port that there is not."""
-        source, target = self._source(host), self._target(node, port)
+        source, target = self._way(host, node, port)
         return await foreign(self._connect(f"{host} to {node}", source, target, codec))
 
     async def _connect(self, what: str, source: str, target: Address, codec: Codec) -> Conn:

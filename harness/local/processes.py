@@ -8,6 +8,7 @@ through a pidfd that was opened before the identity was compared.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from dissensus.harness.errors import EnvironmentFault
+from dissensus.harness.local import ps
 
 TOKEN_VARIABLE = "DISSENSUS_RUN_TOKEN"
 NODE_VARIABLE = "DISSENSUS_NODE"
@@ -44,17 +45,14 @@ class Identity(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def boot_id() -> str:
-    """What changes when the machine is restarted. Raises EnvironmentFault without /proc."""
-    try:
-        return BOOT_ID.read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise EnvironmentFault(
-            f"{BOOT_ID}: {error.strerror}; `local` needs Linux's /proc"
-        ) from None
+    """What changes when the machine is restarted."""
+    return BOOT_ID.read_text(encoding="ascii").strip() if BOOT_ID.exists() else ps.boot()
 
 
 def stat_of(pid: int) -> tuple[str, int, int] | None:
     """(state letter, process group, start time) of a process; None when there is none."""
+    if not BOOT_ID.exists():
+        return ps.stat_of(pid)
     try:
         text = (PROC / str(pid) / "stat").read_text(encoding="latin-1")
     except (FileNotFoundError, ProcessLookupError):
@@ -100,27 +98,38 @@ def environment_of(pid: int) -> dict[str, str]:
 
 def with_token(token: str) -> list[Identity]:
     """Every process that carries this run's token, zombies left out."""
-    marker = f"{TOKEN_VARIABLE}={token}".encode()
     found = []
-    for pid in pids():
-        try:
-            content = (PROC / str(pid) / "environ").read_bytes()
-        except OSError:
-            continue
-        if marker in content.split(b"\0") and state_of(pid) != DOWN:
-            who = identify(pid, token, environment_of(pid).get(NODE_VARIABLE, ""))
-            if who is not None:
-                found.append(who)
+    for pid, node in _marked(token):
+        who = identify(pid, token, node)
+        if who is not None and state_of(pid) != DOWN:
+            found.append(who)
     return found
 
 
-def pids() -> Iterator[int]:
-    """Every process id of this machine."""
-    return (int(name) for name in os.listdir(PROC) if name.isdecimal())
+def _marked(token: str) -> Iterator[tuple[int, str]]:
+    """(pid, node) of the processes whose environment has the token."""
+    if not BOOT_ID.exists():
+        for pid, text in ps.environments().items():
+            if f"{TOKEN_VARIABLE}={token}" in text:
+                node = re.search(rf"{NODE_VARIABLE}=(\S*)", text)
+                yield pid, node[1] if node else ""
+        return
+    marker = f"{TOKEN_VARIABLE}={token}".encode()
+    for name in os.listdir(PROC):
+        if not name.isdecimal():
+            continue
+        try:
+            content = (PROC / name / "environ").read_bytes()
+        except OSError:  # another user's, or gone meanwhile
+            continue
+        if marker in content.split(b"\0"):
+            yield int(name), environment_of(int(name)).get(NODE_VARIABLE, "")
 
 
 def send(who: Identity, number: int) -> bool:
     """Send a signal to exactly this process; False when it is gone."""
+    if not hasattr(os, "pidfd_open"):
+        return _send_by_pid(who, number)
     try:
         fd = os.pidfd_open(who.pid)
     except ProcessLookupError:
@@ -133,6 +142,17 @@ def send(who: Identity, number: int) -> bool:
         return False
     finally:
         os.close(fd)
+    return True
+
+
+def _send_by_pid(who: Identity, number: int) -> bool:
+    """Where there are no pidfds: the pid may be used again between the two lines."""
+    if not is_alive(who):
+        return False
+    try:
+        os.kill(who.pid, number)
+    except ProcessLookupError:
+        return False
     return True
 
 

@@ -28,9 +28,9 @@ from dissensus.harness.errors import UserError
 from dissensus.harness.local.addresses import (
     CLIENT,
     NODE,
-    RELAY,
     Address,
-    Block,
+    AnyBlock,
+    Host,
     file_limit,
     listener,
 )
@@ -53,7 +53,7 @@ class RelayConfig(msgspec.Struct, kw_only=True, frozen=True):
 
     token: str
     seed: int
-    block: Block
+    block: AnyBlock
     clients: tuple[str, ...]
     framed: bool
     """The nodes speak frames that `hold` knows (`frames`)."""
@@ -82,34 +82,34 @@ class Relay:
         self.strangers = 0
         """Calls that were reset because nobody knows whose they were."""
         self._links: dict[Pair, Link] = {}
-        self._clients = {f"{i}": name for i, name in enumerate(config.clients, 1)}
-        self._numbers = {name: i for i, name in enumerate(config.clients, 1)}
-        self._nodes: dict[int, str] = {}
+        self._names: dict[Host, str] = {(CLIENT, i): n for i, n in enumerate(config.clients, 1)}
+        self._hosts = {name: host for host, name in self._names.items()}
         self._listeners: list[socket.socket] = []
 
     # -- hosts ----------------------------------------------------------------------------------
 
-    def add_node(self, name: str, number: int, ports: Iterable[int]) -> None:
+    def add_node(self, name: str, number: int) -> None:
         """Listen for callers of a node. Raises EnvironmentFault for an address that is in use."""
         block = self.config.block
-        for port in ports:
-            sock = listener((block.address(RELAY, number), port))
-            # Accepted sockets inherit it.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
-            sock.setblocking(False)
-            self._listeners.append(sock)
-            target = (block.address(NODE, number), port)
-            self.loop.watch(sock.fileno(), READ, partial(self._accept, sock, name, target))
-        self._nodes[number] = name
-        self._numbers[name] = number
+        for port in range(block.ports):
+            for address, viewer in block.doors(number, port):
+                sock = listener(address)
+                # Accepted sockets inherit it.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+                sock.setblocking(False)
+                self._listeners.append(sock)
+                accept = partial(self._accept, sock, name, block.own(number, port), viewer)
+                self.loop.watch(sock.fileno(), READ, accept)
+        self._names[NODE, number] = name
+        self._hosts[name] = (NODE, number)
 
     def link(self, src: str, dst: str) -> Link:
         """The direction from `src` to `dst`. Raises UserError for hosts that there are not."""
         link = self._links.get((src, dst))
         if link is None:
             for name in (src, dst):
-                if name not in self._numbers:
-                    raise UserError(f"no host {name!r} (hosts: {', '.join(self._numbers)})")
+                if name not in self._hosts:
+                    raise UserError(f"no host {name!r} (hosts: {', '.join(self._hosts)})")
             rng = Rng(self.config.seed, f"relay/{src}>{dst}")
             link = self._links[src, dst] = Link(rng)
         return link
@@ -120,7 +120,9 @@ class Relay:
 
     # -- calls ----------------------------------------------------------------------------------
 
-    def _accept(self, sock: socket.socket, callee: str, target: Address, mask: int) -> None:
+    def _accept(
+        self, sock: socket.socket, callee: str, target: Address, viewer: Host | None, mask: int
+    ) -> None:
         for _ in range(ACCEPTS_MAX):
             try:
                 near, peer = sock.accept()
@@ -129,36 +131,34 @@ class Relay:
             except OSError as error:  # out of descriptors, mostly: the caller waits in the backlog
                 say(f"cannot accept for {callee}: {error}")
                 return
-            self._called(near, peer, callee, target)
+            caller = self._who(viewer, peer, near)
+            self._called(near, peer, caller, callee, target)
 
-    def _called(self, near: socket.socket, peer: Address, callee: str, target: Address) -> None:
+    def _called(
+        self, near: socket.socket, peer: Address, caller: str | None, callee: str, target: Address
+    ) -> None:
         prepare(near)
-        caller = self._who(peer, near.getsockname())
         if caller is None:
             self.strangers += 1
             say(f"reset a call to {callee} from {peer[0]}:{peer[1]}, which is no host of this run")
             reset(near)
             return
         links = self.link(caller, callee), self.link(callee, caller)
-        use = RELAY if caller in self._nodes.values() else CLIENT
         Call(
             self.loop,
             near,
-            source=self.config.block.address(use, self._numbers[caller]),
+            source=self.config.block.source(self._hosts[caller]),
             target=target,
             links=links,
             joined=partial(self.join, links),
             settle=partial(self.outcomes.settle, peer),
         )
 
-    def _who(self, peer: Address, here: Address) -> str | None:
-        place = self.config.block.place(peer[0])
-        if place is None:
-            return self.sources.find(peer, here)
-        use, number = place
-        if use == CLIENT:
-            return self._clients.get(f"{number}")
-        return self._nodes.get(number)
+    def _who(self, viewer: Host | None, peer: Address, near: socket.socket) -> str | None:
+        host = viewer or self.config.block.caller(peer[0])
+        if host is not None:
+            return self._names.get(host)
+        return self.sources.find(peer, near.getsockname())
 
     def join(self, links: tuple[Link, Link], near: socket.socket, far: socket.socket) -> None:
         """Let the caller at `near` and the called at `far` talk over these links."""

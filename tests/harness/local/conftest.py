@@ -17,7 +17,7 @@ from dissensus.harness.cluster import ClusterSpec
 from dissensus.harness.clusters.local import LocalCluster
 from dissensus.harness.env import Conn
 from dissensus.harness.local import processes
-from dissensus.harness.local.addresses import Block
+from dissensus.harness.local.addresses import AnyBlock
 from dissensus.harness.system import Client, NodeSpec, System
 
 PARROT = Path(__file__).with_name("parrot.py")
@@ -117,14 +117,14 @@ class Aviary:
         return self.cluster.run(whole())
 
 
-def listeners(block: Block) -> list[str]:
+def listeners(block: AnyBlock) -> list[str]:
     """Addresses of a block that somebody listens on, as /proc/net/tcp has them."""
     found = []
     for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
         fields = line.split()
         host, _, port = fields[1].partition(":")
         ip = ".".join(str(octet) for octet in reversed(bytes.fromhex(host)))
-        if fields[3] == "0A" and block.place(ip) is not None:
+        if fields[3] == "0A" and block.holds((ip, int(port, 16))):
             found.append(f"{ip}:{int(port, 16)}")
     return found
 

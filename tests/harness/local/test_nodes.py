@@ -188,9 +188,9 @@ def test_blocks_that_are_taken_are_passed_over(
 ) -> None:
     async def story(a: Any) -> None:
         taken = a.cluster.block
-        free = addresses.Block(a=taken.a, b=(taken.b + 4) % 256)
+        free = addresses.Block(a=taken.a, b=(taken.b + 4) % 256, ports=1)
         blocks = [taken, free]
-        monkeypatch.setattr("dissensus.harness.clusters.local.candidates", lambda _: blocks)
+        monkeypatch.setattr("dissensus.harness.clusters.local.candidates", lambda *_: blocks)
 
         other = aviary()
 
