@@ -103,6 +103,9 @@ class SimTask(Generic[T]):
 
     def cancel(self) -> None:
         """Raise Cancelled inside it at its next await; no effect on a task that is done."""
+        if self._pending is not None:
+            # A deadline at this very instant: the cancel outweighs it, or it would be lost.
+            self._pending = Cancelled()
         self.interrupt(Cancelled())
 
     def done(self) -> bool:
@@ -141,7 +144,9 @@ class SimTask(Generic[T]):
         self._entry = self._kernel.at(time_ns, self._step)
 
     def interrupt(self, error: BaseException) -> None:
-        """Throw `error` into it at this instant; the first of two in one instant wins."""
+        """Throw `error` into it at this instant; the first of two in one instant wins, but for a
+        cancel.
+        """
         if self._finished or self._pending is not None:
             return
         self._pending = error

@@ -324,6 +324,34 @@ def test_cancelling_a_task_in_a_timeout_is_no_deadline(run: Run) -> None:
     assert run(main) == "cancelled"
 
 
+@pytest.mark.parametrize("cancel_first", [True, False])
+def test_a_cancel_in_the_instant_of_a_deadline_is_not_lost(run: Run, cancel_first: bool) -> None:
+    async def main(env: Env) -> str:
+        async def worker() -> None:
+            while True:
+                with suppress(DeadlineExceeded):
+                    await env.timeout(MS, env.sleep(LONG))
+
+        async def canceller() -> None:
+            await env.sleep(MS)
+            tasks[0].cancel()
+
+        if cancel_first:
+            other = env.spawn(canceller(), "canceller")
+            await env.sleep(0)
+            tasks = [env.spawn(worker(), "worker")]
+        else:
+            tasks = [env.spawn(worker(), "worker")]
+            await env.sleep(0)
+            other = env.spawn(canceller(), "canceller")
+        await other.join()
+        with pytest.raises(Cancelled):
+            await tasks[0].join()
+        return "ended"
+
+    assert run(main) == "ended"
+
+
 def test_a_task_lives_on_after_a_deadline(run: Run) -> None:
     async def main(env: Env) -> list[str]:
         seen: list[str] = []
