@@ -253,10 +253,9 @@ def show_text(finished: Finished) -> None:
 
     from dissensus.reports.terminal import summary
 
-    console = Console()
     if finished.plan.keep:
-        console.print(f"nodes are up; to end them: dissensus heal {finished.folder}")
-    console.print(summary(finished.run, finished.verdicts), soft_wrap=True)
+        click.echo(f"nodes are up; to end them: dissensus heal {finished.folder}")
+    Console().print(summary(finished.run, finished.verdicts), soft_wrap=True)
 
 
 def line_of(finished: Finished) -> str:

@@ -166,7 +166,7 @@ class Monitor:
         """Report a death that no fault explains."""
         code, words = node.exit_code(), last_lines(node.logs())
         text = f"{name} ended by itself" + ("" if code is None else f" with {exit_text(code)}")
-        self.deaths.append(text)
+        self.deaths.append(text + (f", saying: {words[-1]}" if words else ""))
         mark = {"ev": "mark", "t": self.cluster.env.now(), "name": "node-died", "node": name}
         self._write({**mark, "exit_code": code, "log": words, "text": text})
 

@@ -352,6 +352,8 @@ class Runner:
     def _end(self, left: list[str]) -> RunEnd:
         """Write the last line."""
         error = self._error or self.recorder.error
+        if error is None and self.monitor.deaths:
+            error = SystemFault("; ".join(self.monitor.deaths))
         if error is None and left:
             error = SystemFault("not everything could be removed: " + "; ".join(left))
         outcome: Outcome = "complete"

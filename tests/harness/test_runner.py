@@ -8,6 +8,7 @@ import errno
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,13 +162,29 @@ def test_a_system_that_never_serves(toy_name: str, tmp_path: Path) -> None:
 
 def test_a_system_that_dies_in_the_warm_up_is_said_to(toy_name: str, tmp_path: Path) -> None:
     end, run = perform(parts_of(toy_name, "dies"), tmp_path)
-    assert "without any fault; n1 ended by itself; n2 ended by itself; n3 ended" in str(end.error)
+    assert "without any fault; n1 ended by itself, saying: " in str(end.error)
     dead = [mark for mark in run.marks if mark["name"] == "node-died"]
     assert len(dead) == 3
     assert "the register is upside down" in dead[0]["log"][-1]
     assert [v.checker for v in judge(run, Budget()) if v.validity is Validity.INVALID] == [
         "no-panic"
     ]
+
+
+def test_a_death_that_no_fault_explains_is_a_failure(toy_name: str, tmp_path: Path) -> None:
+    parts = parts_of(toy_name)
+
+    async def kills(env: Any, injector: Any, schedule: Any, until: int) -> None:
+        await env.sleep(S)
+        await injector.cluster.nodes["n2"].kill()
+
+    end, run = perform(
+        replace(parts, faults=Faults(nemeses=NEMESES, compose=compose_schedule, follow=kills)),
+        tmp_path,
+    )
+    assert end.outcome == "failed"
+    assert str(end.error) == "n2 ended by itself"
+    assert [name for name, _ in run.phases] == PHASES
 
 
 def test_the_user_may_end_a_run_early(toy_name: str, tmp_path: Path) -> None:
