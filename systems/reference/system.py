@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +57,13 @@ class RaftSystem(System):
     )
     ports = ("client",)
 
-    def __init__(self, mutant: str | None = None, run_token: str = "", **options: Any) -> None:
-        """`mutant`: id of a known bug; `run_token`: nodes of other runs are refused; `options`: see
-        `raft.options.Options`, times in ms as `election_ms`, `heartbeat_ms`. Raises UserError.
+    def __init__(self, mutant: str | None = None, **options: Any) -> None:
+        """`mutant`: id of a known bug; `options`: those of
+        `raft.options.Options`, times in ms (`election_ms`, `heartbeat_ms`). Raises UserError.
         """
         core_class(mutant)
         options_of(options)
         self._mutant = mutant
-        self._token = run_token
         self._options = options
 
     def version(self) -> str:
@@ -97,7 +97,7 @@ class RaftSystem(System):
             seed=spec.seed,
             mutant=self._mutant,
             options=dict(self._options),
-            run_token=self._token,
+            run_token=token_of(spec),
         )
 
     def prepare(self, spec: NodeSpec) -> None:
@@ -147,7 +147,7 @@ class RaftSystem(System):
             try:
                 codec = admin_codec()
                 request = AdminRequest(1, command, json.dumps(dict(args)))
-                for msg in (AdminHello(self._token), request):
+                for msg in (AdminHello(token_of(spec)), request):
                     writer.write(codec.encode(msg))
                 while data := await reader.read(READ_BYTES):
                     for msg in codec.feed(data):
@@ -178,3 +178,11 @@ class RaftSystem(System):
             options=dict(self._options),
         )
         return CoreNode(spec.name, lambda: KIT.make(config), KIT.form(), KIT.admin_op)
+
+
+def token_of(spec: NodeSpec) -> str:
+    """The same for all nodes of a run, another one for every other run: a node that is left over
+    somewhere is no peer.
+    """
+    place = str(spec.data_dir.parent.absolute())
+    return blake2b(place.encode(), digest_size=8).hexdigest()

@@ -65,7 +65,8 @@ class Membership(Reads):
             make = self.config.single_to if single else self.config.joint_to
             config = make(voters, learners)
         except ValueError as error:
-            self.answer_client(client, {"ok": False, "error": str(error)})
+            answer = {"ok": False, "error": str(error), "leader": self.leader}
+            self.answer_client(client, answer)
             return
         self.config_client = client
         self.propose(Entry(self.term, CONFIG, 0, 0, 0, config.pack()))

@@ -58,7 +58,7 @@ def test_options_are_checked_when_the_system_is_made() -> None:
 
 def test_a_node_is_told_all_it_needs(tmp_path: Path) -> None:
     spec = specs_in(tmp_path)["n2"]
-    system = RaftSystem(run_token="t", max_entries=9)
+    system = RaftSystem(max_entries=9)
     system.prepare(spec)
     argv = system.argv(spec)
     config = load(Path(argv[-1]))
@@ -66,6 +66,9 @@ def test_a_node_is_told_all_it_needs(tmp_path: Path) -> None:
     assert config.first_members() == NAMES
     assert config.options == {"max_entries": 9}
     assert tuple(config.listen) == tuple(spec.listen["client"])
+    others = specs_in(tmp_path / "another run")["n2"]
+    assert system.node_config(others).run_token != config.run_token
+    assert system.node_config(specs_in(tmp_path)["n3"]).run_token == config.run_token
 
 
 def test_a_node_that_is_not_there(tmp_path: Path) -> None:
@@ -81,7 +84,7 @@ class Processes:
     """Three real nodes."""
 
     def __init__(self, folder: Path) -> None:
-        self.system: Any = RaftSystem(run_token="t")
+        self.system: Any = RaftSystem()
         self.specs = specs_in(folder)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         for name in NAMES:
