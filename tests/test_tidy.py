@@ -18,6 +18,7 @@ CORE_LINES_MAX = 900
 FUNCTION_LINES_MAX = 70
 BINARY_BYTES_MAX = 100_000
 ARCHITECTURE_LINES_MAX = 60
+SHELL_FOLDERS = ("scripts", "parts", "nightly.d")
 
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK|not implemented|would normally)\b", re.I)
 PACKAGE_HOST = re.compile(r"https?://(registry|proxy|files|repo\d?|index|static)\.[a-z]+[.a-z]*")
@@ -64,14 +65,12 @@ def text_of(path: Path) -> str | None:
 
 
 def test_lines_are_at_most_100_columns() -> None:
-    shells = [
-        p
-        for p in TRACKED
-        if p.suffix == ".sh" or p.parent.name in ("scripts", "parts", "nightly.d")
+    others = [
+        p for p in TRACKED if p.suffix in (".sh", ".js", ".css") or p.parent.name in SHELL_FOLDERS
     ]
     long = [
         where(path, number)
-        for path in {*PYTHON, *shells}
+        for path in {*PYTHON, *others}
         for number, line in enumerate((text_of(path) or "").split("\n"), 1)
         if len(line) > LINE_MAX
     ]
@@ -146,13 +145,17 @@ def test_no_global_randomness_no_pickle_no_swallowed_error() -> None:
 def test_no_file_is_dead() -> None:
     """Every module is imported, or named, somewhere else: in code, packaging or a document."""
     texts = {
-        path: text_of(path) or "" for path in TRACKED if path.suffix in (".py", ".toml", ".md")
+        path: text_of(path) or ""
+        for path in TRACKED
+        if path.suffix in (".py", ".toml", ".md", ".j2")
     }
     dead = []
-    for path in SOURCE:
+    drawn = [path for path in TRACKED if path.parent.name in ("static", "templates")]
+    for path in [*SOURCE, *drawn]:
         if path.name in ("__init__.py", "__main__.py"):
             continue
-        name = re.compile(rf"\b{re.escape(path.stem)}\b")
+        # Modules are named by their stem, what lies in static/ and templates/ by the whole name.
+        name = re.compile(rf"\b{re.escape(path.name if path in drawn else path.stem)}\b")
         if not any(name.search(text) for other, text in texts.items() if other != path):
             dead.append(where(path))
     assert not dead
@@ -182,8 +185,14 @@ def test_links_match_folders() -> None:
 def test_architecture_is_one_page() -> None:
     lines = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").splitlines()
     assert 20 <= len(lines) <= ARCHITECTURE_LINES_MAX
-    for folder in FOLDERS:
-        assert f"{folder}/" in "\n".join(lines)
+    text = "\n".join(lines)
+    packages = {path.parent.relative_to(ROOT) for path in SOURCE if path.parts[-2] != "dissensus"}
+    unnamed = [str(package) for package in packages if f"{package.name}/`" not in text]
+    assert not unnamed
+    folders = re.findall(r"`((?:\w+/)+)`", text)
+    known = [f"/{parent.relative_to(ROOT)}/" for path in TRACKED for parent in path.parents[:-1]
+             if parent.is_relative_to(ROOT)]  # fmt: skip
+    assert not [folder for folder in folders if not any(k.endswith(f"/{folder}") for k in known)]
 
 
 def test_changelog_has_its_shape() -> None:

@@ -27,7 +27,8 @@ function tellStory(stage) {
       make("li", {}, ...withChips(stage, sentence, anomaly)))),
     make("div", { class: "buttons" },
       make("button", { type: "button", onclick: () => stage.look(stage.focus) }, "Show it"),
-      many ? make("button", { type: "button", onclick: () => nextAnomaly(stage, 1) }, "Next") : null,
+      many
+        ? make("button", { type: "button", onclick: () => nextAnomaly(stage, 1) }, "Next") : null,
     ));
 }
 
@@ -70,6 +71,7 @@ function tellOperation(stage) {
       `${model.inv[row]} and ${model.inv[row] + model.span[row]} of events.jsonl`],
     ["hints", hintsOf(model, number)],
   ].filter(([, value]) => value);
+  const { laneRows, keyRows } = model;
   const go = (index, group, step) => () => {
     const next = neighbour(index, group, row, step);
     if (next >= 0) openOperation(stage, next);
@@ -81,10 +83,10 @@ function tellOperation(stage) {
     make("dl", {}, ...facts.flatMap(([name, value]) =>
       [make("dt", {}, name), make("dd", {}, value)])),
     make("div", { class: "buttons" },
-      button("‹ client", "The client's operation before", go(model.laneRows, model.lane[row], -1)),
-      button("client ›", "The client's operation after", go(model.laneRows, model.lane[row], 1)),
-      button("‹ key", "The key's operation before", go(model.keyRows, model.key[row], -1)),
-      button("key ›", "The key's operation after", go(model.keyRows, model.key[row], 1))));
+      button("‹ client", "The client's operation before", go(laneRows, model.lane[row], -1)),
+      button("client ›", "The client's operation after", go(laneRows, model.lane[row], 1)),
+      button("‹ key", "The key's operation before", go(keyRows, model.key[row], -1)),
+      button("key ›", "The key's operation after", go(keyRows, model.key[row], 1))));
 }
 
 function outcomeWords(model, row) {

@@ -47,7 +47,8 @@ function holdPanel(stage, entry) {
       if (!moved) return;
       if (down.shiftKey) mark(stage, entry, down.clientX - left, event.clientX - left);
       else {
-        const shift = Math.max(-(stage.view.last - b), Math.min(a, (by / entry.pen.width) * (b - a)));
+        const wanted = (by / entry.pen.width) * (b - a);
+        const shift = Math.max(b - stage.view.last, Math.min(a, wanted));
         stage.view.set(a - shift, b - shift);
       }
     };

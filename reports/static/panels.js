@@ -262,10 +262,10 @@ const script = {
       const at = x(t), next = i + 1 < all.length ? x(all[i + 1][0]) : width;
       drawMark(pen, at, height / 2);
       const from = Math.max(2, at + 9), room = Math.min(next - 6, width) - from;
-      const text = words || name;
       const most = Math.floor(room / 6);
       if (at > width || most < 4) return;
-      label(pen.ctx, shorten(text, most), from, height / 2 + 0.5, room, colours.text, colours.small);
+      const text = shorten(words || name, most);
+      label(pen.ctx, text, from, height / 2 + 0.5, room, colours.text, colours.small);
     });
   },
 };
