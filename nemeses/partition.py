@@ -150,16 +150,27 @@ def named(reached: Sequence[Reach]) -> list[str]:
     return [f"{r.src}>{r.dst}" for r in reached[:NAMED_MAX]]
 
 
-def halves(rng: Rng, context: FaultContext) -> Targets:
-    """Two halves; of an odd number one has a node more."""
+def leader_often_first(rng: Rng, context: FaultContext) -> list[str]:
+    """The nodes in random order, and every other time the leader at their head: what a cut breaks
+    shows most where the leader is on the side that should stop.
+    """
     nodes = rng.sample(context.nodes, len(context.nodes))
+    if context.leader is not None and rng.chance(1, 2):
+        nodes.remove(context.leader)
+        nodes.insert(0, context.leader)
+    return nodes
+
+
+def halves(rng: Rng, context: FaultContext) -> Targets:
+    """Two halves; of an odd number one has a node more, and often the leader is in the other."""
+    nodes = leader_often_first(rng, context)
     middle = len(nodes) // 2
     return {"sides": populate(rng, context, nodes[:middle], nodes[middle:])}
 
 
 def minority_apart(rng: Rng, context: FaultContext) -> Targets:
-    """A random minority against a majority."""
-    nodes = rng.sample(context.nodes, len(context.nodes))
+    """A random minority against a majority; often the leader is in it."""
+    nodes = leader_often_first(rng, context)
     size = rng.between(1, len(nodes) - majority(len(nodes)))
     return {"sides": populate(rng, context, nodes[:size], nodes[size:])}
 
@@ -191,11 +202,8 @@ def one_way(rng: Rng, context: FaultContext) -> Targets:
     """Some nodes are not heard by the others, or do not hear them: often the leader alone, one
     node, or a half.
     """
-    nodes = rng.sample(context.nodes, len(context.nodes))
+    nodes = leader_often_first(rng, context)
     size = 1 if rng.chance(2, 3) else len(nodes) // 2
-    if context.leader is not None and rng.chance(1, 2):
-        nodes.remove(context.leader)
-        nodes.insert(0, context.leader)
     sides = populate(rng, context, nodes[:size], nodes[size:])
     if rng.chance(1, 2):
         sides.reverse()

@@ -28,7 +28,7 @@ from dissensus.nemeses.table import NEMESES, WORDS, kinds_of
 
 MS = 1_000_000
 
-CYCLE_NS = 5_000 * MS
+CYCLE_NS = 4_000 * MS
 """A fault with the calm after it, on the average, where there is time enough."""
 CYCLE_LEAST_NS = 2_000 * MS
 """Less is not enough to measure an effect (a cut shows after a second) and to recover from it."""
@@ -37,6 +37,9 @@ ROUNDS = 2
 RESERVE = 2
 """... and faults more, in place of some that had no effect."""
 
+OFTEN = frozenset({"partition-leader"})
+"""Kinds that are dealt twice a round of their family's: they find most."""
+
 CALM_SHARE = 12
 """The least calm after a fault is a cycle / 12 ..."""
 LAST_SHARE = 3
@@ -44,8 +47,15 @@ LAST_SHARE = 3
 OVERLAP = (1, 4)
 """Chance that a fault begins before the one before it ends."""
 
+LAST_LEAST_NS = 500 * MS
+"""With less time left no fault is begun: operations should meet it."""
 CALM_LEAST_NS = 300 * MS
 """Calm before the next fault however late the loop is: an election and some operations."""
+
+STAYS = {"partition": 3}
+"""Family -> how many times longer than others: a cut harms once an election is over and operations
+on the wrong side have timed out.
+"""
 
 RETRY_NS = 100 * MS
 """How long to wait before targets are drawn again (no leader now, too many nodes down)."""
@@ -103,7 +113,14 @@ def compose(
     cycle_ns = max(CYCLE_LEAST_NS, min(CYCLE_NS, length_ns // least))
     count = max(1, length_ns // cycle_ns)
     order = deal(list(kinds), rng.split("words"))
-    decks = {word: deal(kinds[word], rng.split(f"kinds/{word}"), first=seed) for word in kinds}
+    decks = {
+        word: deal(
+            [*kinds[word], *(k for k in kinds[word] if k in OFTEN)],
+            rng.split(f"kinds/{word}"),
+            first=seed,
+        )
+        for word in kinds
+    }
     entries = []
     for word in islice(order, count):
         first = next(decks[word])
@@ -132,6 +149,8 @@ def lay_out(
     share_ns = length_ns // len(entries)
     calm_ns, least_ns = share_ns // CALM_SHARE, share_ns // LAST_SHARE
     parts = [rng.exponential_ns(1000 * MS) for _ in range(2 * len(entries) + 1)]
+    for number, (_, kinds) in enumerate(entries):
+        parts[2 * number + 1] *= STAYS.get(NEMESES[kinds[0]].family, 1)
     free_ns = length_ns - len(entries) * (calm_ns + least_ns)
     drawn = [free_ns * part // max(1, sum(parts)) for part in parts]
     plan: list[Planned] = []
@@ -178,12 +197,10 @@ class _Follower:
         spares_from = ROUNDS * len({entry.word for entry in schedule})
         owed: list[tuple[str, ...]] = []
         for number, entry in enumerate(schedule):
-            at = start + entry.begin_ns
             if not entry.overlaps:
                 await self.end_all()
-                at = max(at, self.calm_since + CALM_LEAST_NS)
-            await self.pass_to(at)
-            if self.env.now() >= self.until:
+            await self.pass_to(start + entry.begin_ns)
+            if self.env.now() + LAST_LEAST_NS > self.until:
                 break
             kinds = owed.pop(0) if owed and number >= spares_from else entry.kinds
             if not await self.begin(kinds, entry.last_ns):
@@ -207,15 +224,18 @@ class _Follower:
         kind of its family.
         """
         give_up = min(self.env.now() + RETRY_MAX_NS, self.until)
-        while (fault := await self.injector.draw(kinds[0])) is None:
-            if self.env.now() + RETRY_NS > give_up:
-                break
+        while self.env.now() <= give_up:
+            if not self.ends:
+                await self.pass_to(self.calm_since + CALM_LEAST_NS)
+            fault = await self.injector.draw(kinds[0])
+            if fault is not None:
+                return fault
             await self.pass_to(self.env.now() + RETRY_NS)
         for kind in kinds[1:]:
-            if fault is not None:
-                break
             fault = await self.injector.draw(kind)
-        return fault
+            if fault is not None:
+                return fault
+        return None
 
     async def end_all(self) -> None:
         """End what is in force, each at its time."""
