@@ -57,7 +57,7 @@ SCRIPTED_RUNS = 5
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description="Runs on real processes.")
     parser.add_argument("what", choices=("correct", "mutants"))
     parser.add_argument("--runs", type=int, default=SHAPES_RUNS)
     parser.add_argument("--first", type=int, default=1, help="the first seed")
