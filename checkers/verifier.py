@@ -84,7 +84,7 @@ def verify(run: RunView, certificate: Certificate) -> tuple[bool | None, str]:
             return None, f"there is no rule for certificates of kind {certificate.kind!r}"
     except Contradiction as error:
         return False, str(error)
-    except OverBudget as error:
+    except (OverBudget, OSError) as error:
         return None, str(error)
     except (KeyError, IndexError, TypeError, ValueError) as error:
         return False, f"the certificate is malformed: {error!r}"
