@@ -3,15 +3,15 @@ that the model allows.
 
 Keys are independent of each other (Herlihy and Wing's locality), so each is searched alone. The
 budget is spent in two rounds: every key gets a small share first, so that one hard key does not
-keep the others from an answer; what is left goes to the keys that were not done.
+keep the others from an answer; what is left goes to the keys that were not done. Between the two it
+is tried to prove the failure from its surroundings: the search is soon at the operation that has no
+place, and then tries for long to find another way there.
 """
 
 from __future__ import annotations
 
 import time
 from typing import Any
-
-import msgspec
 
 from dissensus import __version__
 from dissensus.checkers.models import make_model
@@ -23,28 +23,92 @@ from dissensus.harness.checker import Budget, Engine, Model, RunView
 from dissensus.harness.history import History
 from dissensus.harness.verdict import Certificate, Validity, Verdict
 
+FIRST_CONFIGURATIONS = 10_000
+FIRST_PER_OPERATION = 5
+"""The first round gives every key so many configurations, and so many for each operation: a legal
+key with few operations open at once needs one or two for each.
+"""
 FIRST_SHARE = 20
-"""The first round gives every key this part of the configurations, whatever their number."""
+"""And at most this part of the budget."""
 CERTIFICATES_MAX = 3
 """Keys whose failure is shown; the others are counted. One is enough for INVALID."""
 KEYS_NAMED_MAX = 5
 """Keys that a sentence names one by one."""
 
 
-class KeyResult(msgspec.Struct, kw_only=True):
-    """What the search found for one key."""
+class Case:
+    """One key, and what was found of it so far."""
 
-    key: int
-    """Number of the key in the history."""
-    rows: list[int]
-    found: Found
-    visited: int
-    events: int
-    """Operations of the key that completed."""
-    deepest: int
-    """So many of them, in the order of their return, are known to be legal."""
-    row: int = -1
-    """The row that cannot return, where the key is illegal."""
+    def __init__(
+        self, history: History, model: Model, key: int, rows: list[int], search: type[Search]
+    ) -> None:
+        self.key = history.keys.values[key]
+        self.rows = rows
+        self.found = Found.GAVE_UP
+        self.visited = 0
+        self.returns = 0
+        """Operations of the key that completed."""
+        self.deepest = 0
+        """So many of them, in the order of their return, are known to be legal."""
+        self.row = -1
+        """The row that returns next, which cannot return where the key is illegal."""
+        self._history = history
+        self._model = model
+        self._search = search
+
+    def search(self, configurations: int, deadline: float) -> int:
+        """Search from the start with this budget; returns how much of it was used."""
+        problem = Problem(Table(self._model, self._history), self.rows)
+        search = self._search(problem, configurations=configurations, deadline=deadline)
+        self.found = search.run()
+        self.visited += search.visited
+        self.returns = len(problem)
+        if search.deepest >= self.deepest:
+            self.deepest = search.deepest
+            self.row = problem.row[self.deepest] if self.deepest < self.returns else -1
+        return search.visited
+
+    def prove(self, deadline: float) -> None:
+        """After a search that gave up: is the first return that it did not pass illegal, by what
+        happened shortly before? What returned earlier is legal, so that this is the failure.
+        """
+        if self._shrinker(deadline).proves():
+            self.found = Found.ILLEGAL
+
+    def certificate(self) -> Certificate:
+        """Of an illegal key: as small as it gets, in words."""
+        history = self._history
+        shrunk = self._shrinker().run()
+        bounds = [
+            {
+                "f": bound.f,
+                "arg": bound.arg,
+                "row": bound.row,
+                "first": bound.first,
+                "at": history.inv[bound.row] if bound.first else history.ret[bound.row],
+            }
+            for bound in shrunk.bounds
+        ]
+        data = {
+            "key": self.key,
+            "model": self._model.name,
+            "end": shrunk.end,
+            "kept": shrunk.kept,
+            "bounds": bounds,
+        }
+        certificate = Certificate(
+            kind="linearizability",
+            summary="",
+            ops=rows_told(history, self.rows, data, shrunk.blocked),
+            blocked=[shrunk.blocked],
+            data=data,
+        )
+        tell(history, certificate)
+        return certificate
+
+    def _shrinker(self, deadline: float | None = None) -> Shrinker:
+        table = Table(self._model, self._history)
+        return Shrinker(table, self.rows, self.row, search=self._search, deadline=deadline)
 
 
 class PythonEngine:
@@ -58,16 +122,20 @@ class PythonEngine:
         got. Raises UserError for an operation that the model does not have.
         """
         deadline = time.monotonic() + budget.seconds
-        results = self._all_keys(history, model, budget.configurations, deadline)
-        bad = [r for r in results if r.found is Found.ILLEGAL]
-        open_ = [r for r in results if r.found is Found.GAVE_UP]
+        cases = [
+            Case(history, model, key, rows, self.search)
+            for key, rows in history.rows_by_key().items()
+        ]
+        self._search_all(cases, budget.configurations, deadline)
+        bad = [case for case in cases if case.found is Found.ILLEGAL]
+        unknown = [case for case in cases if case.found is Found.GAVE_UP]
         facts: dict[str, Any] = {
             "model": model.name,
-            "keys": len(results),
+            "keys": len(cases),
             "operations": len(history),
-            "configurations": sum(r.visited for r in results),
+            "configurations": sum(case.visited for case in cases),
             "keys_invalid": len(bad),
-            "keys_unknown": len(open_),
+            "keys_unknown": len(unknown),
         }
         verdict = Verdict(
             checker="linearizability",
@@ -77,121 +145,52 @@ class PythonEngine:
         )
         if bad:
             verdict.validity = Validity.INVALID
-            verdict.reason = f"no order of operations explains {keys_text(history, bad)}"
-            verdict.certificates = [
-                self._certify(history, model, r) for r in bad[:CERTIFICATES_MAX]
-            ]
-        elif open_:
+            verdict.reason = f"no order of operations explains {keys_text(bad)}"
+            verdict.certificates = [case.certificate() for case in bad[:CERTIFICATES_MAX]]
+        elif unknown:
             verdict.validity = Validity.UNKNOWN
             verdict.reason = (
                 f"the budget of {budget.seconds:g} s and {budget.configurations} configurations "
-                f"is used up: {progress_text(history, open_)}; "
-                f"{len(results) - len(open_)} of {len(results)} keys are linearizable"
+                f"is used up: {progress_text(unknown)}; "
+                f"{len(cases) - len(unknown)} of {len(cases)} keys are linearizable"
             )
         else:
             verdict.reason = (
-                f"{len(history)} operations on {len(results)} keys are linearizable as {model.name}"
+                f"{len(history)} operations on {len(cases)} keys are linearizable as {model.name}"
             )
         return verdict
 
-    def _all_keys(
-        self, history: History, model: Model, configurations: int, deadline: float
-    ) -> list[KeyResult]:
-        """Each key's result, those of the second round in place of the first's."""
+    @staticmethod
+    def _search_all(cases: list[Case], configurations: int, deadline: float) -> None:
+        """Two rounds over the keys, with an attempt at a local proof between them."""
         left = configurations
-        results: dict[int, KeyResult] = {}
-        for key, rows in history.rows_by_key().items():
-            results[key] = self._one_key(
-                history,
-                model,
-                key,
-                rows,
-                configurations=min(left, configurations // FIRST_SHARE),
-                deadline=deadline,
-            )
-            left -= results[key].visited
-        for key, first in results.items():
-            if first.found is Found.GAVE_UP and left > 0:
-                again = self._one_key(
-                    history, model, key, first.rows, configurations=left, deadline=deadline
-                )
-                left -= again.visited
-                again.deepest = max(again.deepest, first.deepest)
-                again.visited += first.visited
-                results[key] = again
-        return list(results.values())
-
-    def _one_key(
-        self,
-        history: History,
-        model: Model,
-        key: int,
-        rows: list[int],
-        *,
-        configurations: int,
-        deadline: float,
-    ) -> KeyResult:
-        problem = Problem(Table(model, history), rows)
-        search = self.search(problem, configurations=max(0, configurations), deadline=deadline)
-        found = search.run()
-        return KeyResult(
-            key=key,
-            rows=rows,
-            found=found,
-            visited=search.visited,
-            events=len(problem),
-            deepest=search.deepest,
-            row=problem.row[search.deepest] if found is Found.ILLEGAL else -1,
-        )
-
-    def _certify(self, history: History, model: Model, result: KeyResult) -> Certificate:
-        """The certificate of one illegal key, as small as it gets, in words."""
-        table = Table(model, history)
-        shrunk = Shrinker(table, result.rows, result.row, self.search).run()
-        bounds = [
-            {
-                "f": bound.f,
-                "arg": bound.arg,
-                "row": bound.row,
-                "first": bound.first,
-                "at": history.inv[bound.row] if bound.first else history.ret[bound.row],
-            }
-            for bound in shrunk.bounds
-        ]
-        data = {
-            "key": history.keys.values[result.key],
-            "model": model.name,
-            "end": shrunk.end,
-            "kept": shrunk.kept,
-            "bounds": bounds,
-        }
-        certificate = Certificate(
-            kind="linearizability",
-            summary="",
-            ops=rows_told(history, result.rows, data, shrunk.blocked),
-            blocked=[shrunk.blocked],
-            data=data,
-        )
-        tell(history, certificate)
-        return certificate
+        for case in cases:
+            share = FIRST_CONFIGURATIONS + FIRST_PER_OPERATION * len(case.rows)
+            left -= case.search(min(left, share, configurations // FIRST_SHARE), deadline)
+        for case in cases:
+            if case.found is Found.GAVE_UP:
+                case.prove(deadline)
+        for case in cases:
+            if case.found is Found.GAVE_UP and left > 0:
+                left -= case.search(left, deadline)
 
 
-def keys_text(history: History, results: list[KeyResult]) -> str:
-    """ "key 3" or "7 of the keys (1, 2, 3, 4, 5 ...)"."""
-    names = [str(history.keys.values[r.key]) for r in results[:KEYS_NAMED_MAX]]
-    more = " ..." if len(results) > KEYS_NAMED_MAX else ""
-    if len(results) == 1:
+def keys_text(cases: list[Case]) -> str:
+    """ "key 3" or "7 keys (1, 2, 3, 4, 5 ...)"."""
+    names = [str(case.key) for case in cases[:KEYS_NAMED_MAX]]
+    more = " ..." if len(cases) > KEYS_NAMED_MAX else ""
+    if len(cases) == 1:
         return f"key {names[0]}"
-    return f"{len(results)} keys ({', '.join(names)}{more})"
+    return f"{len(cases)} keys ({', '.join(names)}{more})"
 
 
-def progress_text(history: History, results: list[KeyResult]) -> str:
+def progress_text(cases: list[Case]) -> str:
     """How far the search got on keys that it gave up."""
     parts = [
-        f"key {history.keys.values[r.key]} is legal for the first {r.deepest} of {r.events} returns"
-        for r in results[:KEYS_NAMED_MAX]
+        f"key {case.key} is legal for the first {case.deepest} of {case.returns} returns"
+        for case in cases[:KEYS_NAMED_MAX]
     ]
-    more = len(results) - len(parts)
+    more = len(cases) - len(parts)
     return ", ".join(parts) + (f" and {more} more keys" if more else "")
 
 

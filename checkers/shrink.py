@@ -30,6 +30,9 @@ SECONDS = 10.0
 PROBE_CONFIGURATIONS = 200_000
 """For one search: about a second. A probe that needs more is answered with "must stay"."""
 
+LOCAL_MAX = 64
+"""Operations that a local proof looks at, beside what bounds the others."""
+
 T = TypeVar("T")
 
 
@@ -60,14 +63,21 @@ class Shrinker:
     """Shrinks the history of one key. `search` is the engine's own."""
 
     def __init__(
-        self, table: Table, rows: Sequence[int], blocked: int, search: type[Search] = Search
+        self,
+        table: Table,
+        rows: Sequence[int],
+        blocked: int,
+        *,
+        search: type[Search] = Search,
+        deadline: float | None = None,
     ) -> None:
+        """`deadline` in time.monotonic(): a bound beside `SECONDS`."""
         self.table = table
         self.history: History = table.history
         self.end = self.history.ret[blocked]
         self.blocked = blocked
         self._search = search
-        self._deadline = time.monotonic() + SECONDS
+        self._deadline = min(deadline or ALWAYS, time.monotonic() + SECONDS)
         self.rows = [row for row in rows if self._counts(row)]
         self._class = {
             row: table.class_of(row, known=False) for row in self.rows if not self._is_read(row)
@@ -99,12 +109,25 @@ class Shrinker:
         """The operations that must stay as they are."""
         others = [row for row in self.rows if row != self.blocked]
         others.sort(key=self._recency, reverse=True)
-        size = 1
-        while size < len(others) and not self._illegal([self.blocked, *others[:size]]):
-            size *= 2
+        size = self._enough(others, len(others))
         # Of two explanations the one by updates says more than the one by reads.
         near = sorted(others[: 2 * size], key=self._is_read)
         return [self.blocked, *explain(near, lambda some: self._illegal([self.blocked, *some]))]
+
+    def proves(self) -> bool:
+        """Do the operations that returned last suffice to show that the blocked one is illegal?
+        Cheap where the search through the whole history is not.
+        """
+        others = [row for row in self.rows if row != self.blocked]
+        others.sort(key=self._recency, reverse=True)
+        return self._enough(others, LOCAL_MAX) < LOCAL_MAX
+
+    def _enough(self, others: Sequence[int], most: int) -> int:
+        """How many of these operations make a failure with the blocked one, `most` if too many."""
+        size = 1
+        while size < most and not self._illegal([self.blocked, *others[:size]]):
+            size *= 2
+        return min(size, most)
 
     def _recency(self, row: int) -> int:
         return self.history.ret[row] if self._closed(row) else self.history.inv[row]
