@@ -2,7 +2,7 @@
 again before anybody is accused.
 
 A new checker is a class with the methods of `harness.checker.Checker` and a line in `checkers_for`;
-what its certificates claim is checked again by a rule in `verifier`.
+what its certificates claim is checked again by a rule in `verifier` (docs/how-to/add-a-checker.md).
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from dissensus.harness.checker import RunView
@@ -71,17 +72,11 @@ def verify(run: RunView, certificate: Certificate) -> tuple[bool | None, str]:
     """(True, "") where the certificate holds, (False, why) where it does not, (None, why) where it
     was too much to try or there is no rule for its kind.
     """
+    rule = RULES.get(certificate.kind)
+    if rule is None:
+        return None, f"there is no rule for certificates of kind {certificate.kind!r}"
     try:
-        if certificate.kind == "linearizability":
-            _linearizability(run.history, certificate)
-        elif certificate.kind in ("agreement", "election-safety"):
-            _reported(run, certificate)
-        elif certificate.kind == "panic":
-            _panic(run, certificate)
-        elif certificate.kind == "availability":
-            _availability(run, certificate)
-        else:
-            return None, f"there is no rule for certificates of kind {certificate.kind!r}"
+        rule(run, certificate)
     except Contradiction as error:
         return False, str(error)
     except (OverBudget, OSError) as error:
@@ -94,7 +89,8 @@ def verify(run: RunView, certificate: Certificate) -> tuple[bool | None, str]:
 # -- linearizability ---------------------------------------------------------------------------
 
 
-def _linearizability(history: History, certificate: Certificate) -> None:
+def _linearizability(run: RunView, certificate: Certificate) -> None:
+    history = run.history
     data = certificate.data
     rules = _rules(data["model"])
     end = data["end"]
@@ -289,3 +285,13 @@ def _availability(run: RunView, certificate: Certificate) -> None:
         down += end - begin
     if down <= (1 - data["at_least"]) * (data["end"] - data["begin"]):
         raise Contradiction("the outages are too short")
+
+
+RULES: dict[str, Callable[[RunView, Certificate], None]] = {
+    "linearizability": _linearizability,
+    "agreement": _reported,
+    "election-safety": _reported,
+    "panic": _panic,
+    "availability": _availability,
+}
+"""Kind of certificate -> what checks it again; it raises Contradiction where it does not hold."""

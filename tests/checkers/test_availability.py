@@ -34,11 +34,10 @@ def probes(outages: list[tuple[int, int]], *, end: int = 100 * S, every: int = 2
     while now < end:
         down = any(a <= now + 5 * MS and now < b for a, b in outages)
         ops.append(Op(f="read", process=0, type="invoke", time_ns=now, node="n1"))
-        outcome = "fail" if down else "ok"
-        error = "not-sent" if down else None
-        ops.append(
-            Op(f="read", process=0, type=outcome, time_ns=now + 5 * MS, error=error)  # type: ignore[arg-type]
-        )
+        answer = Op(f="read", process=0, type="ok", time_ns=now + 5 * MS)
+        if down:
+            answer.type, answer.error = "fail", "not-sent"
+        ops.append(answer)
         now += every + rng.randrange(MS)
     return History.from_ops(ops)
 

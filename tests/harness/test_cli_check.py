@@ -32,7 +32,9 @@ def record(folder: Path, seen: int = 1, *, end: bool = True, **header: Any) -> P
     writer.write({"ev": "phase", "t": 0, "name": "chaos"})
     steps = ((0, "invoke", "write", 1), (0, "ok", "write", 1), (1, "invoke", "read", None))
     for t, (process, kind, f, value) in enumerate((*steps, (1, "ok", "read", seen))):
-        writer.op(Op(process=process, type=kind, f=f, key=0, value=value, time_ns=t * MS))  # type: ignore[arg-type]
+        op = Op(process=process, f=f, key=0, value=value, time_ns=t * MS)
+        op.type = kind  # type: ignore[assignment]
+        writer.op(op)
     if end:
         writer.write({"ev": "phase", "t": 9 * MS, "name": "heal"})
         writer.write({"ev": "end", "t": 9 * MS, "outcome": "complete", "error": None, "left": []})
