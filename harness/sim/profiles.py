@@ -120,10 +120,10 @@ PROFILES: List[Profile] = [
     ),
     Profile(
         "figure-8",
-        {TOPPLE: 8, KILL_LEADER: 1, LOSSY: 1},
+        {TOPPLE: 1},
         gap=(5, 60),
         lasts=(20, 300),
-        weathers=(LEAKY, WIDE),
+        weathers=(LEAKY,),
     ),
     Profile(
         "everything",

@@ -3,7 +3,7 @@
 A script is text. Lines that begin with `#` are prose. A block of commands is followed by `----` and
 the recorded output, up to an empty line. `play` runs a script and returns it with the output that
 came now: equal texts mean that nothing has changed, a diff of the two shows what has, and recording
-anew is writing the second over the first. `quietly COMMAND` runs without a word.
+anew is writing the second over the first. `quietly COMMAND` runs without a word, but for alarms.
 
     cluster NAME ... [OPTION=VALUE ...]   a new cluster of these nodes; options go to every core
     disk NAME [term=2] [vote=n1] [log=1,1,2]    what a node will find: the log by its entries' terms
@@ -54,6 +54,7 @@ from dissensus.systems.reference.core.protocol import Protocol
 from dissensus.systems.reference.core.untimed import Held, Lost, Untimed
 
 RULE = "----"
+ALARM = "!!"
 DELIVERIES_MAX = 5_000
 """Of one `settle`: a cluster that is not quiet after so many never will be."""
 MS = 1_000_000
@@ -131,6 +132,8 @@ class Stage:
         self.members = tuple(names)
         self.options = {name: _plain(value) for name, value in options.items()}
         self.cluster = Untimed(self._make, self._observe)
+        for name in names:
+            self.cluster.node(name)
         self.joined: set[str] = set()
         self.noted: set[str] = set()
         self.seqs: dict[str, int] = {}
@@ -144,8 +147,7 @@ class Stage:
     def run(self, line: list[str]) -> list[str]:
         """One command; what it has to say."""
         if line[0] == "quietly":
-            self.run(line[1:])
-            return []
+            return [said for said in self.run(line[1:]) if said.startswith(ALARM)]
         known = {**COMMANDS, **self.dialect.commands}
         if line[0] not in known:
             raise unknown_name("command", line[0], known)
@@ -370,16 +372,17 @@ class Stage:
             self._tell(f"follows {now['leader']}")
         if now["commit"] != was.get("commit", 0):
             self._tell(f"commits up to {now['commit']}")
-        if now["role"] == "leader":
+        led = was.get("term") if was.get("role") == "leader" else None
+        if now["role"] == "leader" and led != now["term"]:
             first = self.leaders.setdefault(now["term"], name)
-            if first != name and was.get("term") != now["term"]:
+            if first != name:
                 self._tell_oracle(f"{first} and {name} both lead term {now['term']}")
 
     def _tell(self, text: str) -> None:
         self.said.append(f"  {text}")
 
     def _tell_oracle(self, text: str) -> None:
-        self.said.append(f"!! {text}")
+        self.said.append(f"{ALARM} {text}")
 
     def _observe(self, name: str, what: Any) -> None:
         told = TELL.get(type(what))

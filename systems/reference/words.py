@@ -21,6 +21,8 @@ from dissensus.systems.reference.core.durable import (
     Snapshot,
 )
 
+CONFIG_SETS = ("voters", "outgoing", "learners", "next_learners", "removed")
+"""Sets of a packed configuration, in their order (`raft.config.Config`)."""
 VERDICTS = ("ok", "granted")
 """Fields that are said even when they are false."""
 
@@ -53,7 +55,7 @@ def _value(msg: Any, value: Any) -> str:
     if isinstance(value, list):
         return f"[{of_entries(getattr(msg, 'prev_index', 0) + 1, value)}]"
     if isinstance(value, tuple):
-        return of_config(value)
+        return f"({of_config(value)})"
     return str(value)
 
 
@@ -79,8 +81,9 @@ def of_op(op: Sequence[Any]) -> str:
 
 
 def of_config(config: Sequence[Sequence[str]]) -> str:
-    """The sets of a configuration, the empty ones as `-`: `n1,n2,n3|-|-|-`."""
-    return "|".join(",".join(members) or "-" for members in config)
+    """The sets of a configuration that have members: `voters=n1,n2,n3 learners=n4`."""
+    said = zip(CONFIG_SETS, config, strict=False)
+    return " ".join(f"{name}={','.join(members)}" for name, members in said if members)
 
 
 def of_patch(patch: Any) -> str:
@@ -90,10 +93,7 @@ def of_patch(patch: Any) -> str:
     if isinstance(patch, Append):
         return f"log from {patch.first}: [{of_entries(patch.first, patch.entries)}]"
     if isinstance(patch, Snapshot):
-        return (
-            f"snapshot at {patch.last_index}@{patch.last_term}, "
-            f"configuration {of_config(patch.config)}"
-        )
+        return f"snapshot at {patch.last_index}@{patch.last_term}, {of_config(patch.config)}"
     return repr(patch)
 
 
@@ -168,10 +168,7 @@ def message(kind: type, words: dict[str, str]) -> Any:
         elif typ == "bytes":
             values[field.name] = text.encode()
         else:
-            values[field.name] = tuple(
-                tuple(filter(None, part.strip("-").split(",")))
-                for part in filter(None, text.split("|"))
-            )
+            values[field.name] = ()  # configurations are not made by hand
     if said:
         raise ValueError(f"{kind.__name__} has no field {', '.join(said)}")
     return kind(**values)

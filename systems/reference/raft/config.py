@@ -105,13 +105,6 @@ class Config:
         both = sorted(voters & learners)
         if both:
             raise ValueError(f"{both[0]} cannot be voter and learner at once")
-        for node in sorted(voters | learners):
-            self.check_id(node)
-
-    def check_id(self, node: str) -> None:
-        """An id that was removed must not come back (R9). ValueError."""
-        if node in self.removed:
-            raise ValueError(f"{node} was removed; a node that returns needs a new id")
 
     # -- plain form -----------------------------------------------------------------------------
 

@@ -21,9 +21,9 @@ Known bugs and where each is guarded (one small method each; ids of `R1` to `R17
     R6   members changed before an own-term commit       `may_change`
     R7   configuration used when applied                 `config_appended`
     R8   a learner refuses to vote                       `may_vote`
-    R9   a removed id comes back blank                   `Config.check_id`
+    R9   a removed id comes back blank                   `check_ids`
     R10  late disk report counts for other entries       `cut_writing`
-    R11  compacted previous entry taken for a conflict   `on_append`: covered
+    R11  compacted previous entry taken for a conflict   `covered`
     R12  commitment by less than a quorum                `quorum_match`
     R13  lease outlives what clocks guarantee            `lease_ns`, `lease_holds`
     R14  leader counts itself before its fsync           `own_match`

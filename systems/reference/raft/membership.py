@@ -58,6 +58,7 @@ class Membership(Reads):
         """add, promote, remove, or config with the voters and learners that there shall be."""
         try:
             voters, learners = self.wanted(command, args)
+            self.check_ids(voters | learners)
             why = self.change_refused()
             if why is not None:
                 raise ValueError(why)
@@ -95,6 +96,13 @@ class Membership(Reads):
             voters.discard(node)
             learners.discard(node)
         return voters, learners
+
+    def check_ids(self, nodes: AbstractSet[str]) -> None:
+        """Nobody comes back who was removed: on a blank disk it would have forgotten its votes
+        and acknowledgements (R9). ValueError.
+        """
+        for node in sorted(nodes & set(self.config.removed)):
+            raise ValueError(f"{node} was removed; a node that returns needs a new id")
 
     def check_caught_up(self, node: str) -> None:
         """A learner that lacks more than one batch would hold up commitment (4.2.1)."""

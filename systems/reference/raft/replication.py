@@ -194,9 +194,8 @@ class Replication(Snapshots):
         previous = msg.prev_index
         entries = msg.entries
         reach = previous + len(entries)
-        covered = log.first - 1 - previous
+        covered = self.covered(previous)
         if covered > 0:
-            # What lies behind the snapshot is committed: skip it, it is no conflict (R11).
             entries = entries[covered:]
             previous = min(reach, previous + covered)
         elif not self.matches(previous, msg.prev_term):
@@ -213,6 +212,12 @@ class Replication(Snapshots):
         if commit > self.commit:
             self.commit_to(commit)
         self.acknowledge(src, AppendReply(self.term, True, reach, 0, msg.round))
+
+    def covered(self, previous: int) -> int:
+        """How many of the entries behind `previous` lie before the log's first: a snapshot covers
+        them, so they are committed. They are skipped, they are no conflict (R11).
+        """
+        return self.log.first - 1 - previous
 
     def matches(self, index: int, term: int) -> bool:
         """Whether the log holds an entry of this term at `index` (Fig. 2 AppendEntries rule 2)."""

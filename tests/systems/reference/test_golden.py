@@ -325,8 +325,6 @@ def test_values_in_words() -> None:
     config = Entry(2, 3, 0, 0, 0, (("n1", "n2"), (), ("n3",), ()))
     assert words.of_entry(noop) == "1 noop"
     assert words.of_entry(command) == "2 put x 1 (7/3)"
-    assert words.of_entry(config) == "2 config n1,n2|-|n3|-"
+    assert words.of_entry(config) == "2 config voters=n1,n2 learners=n3"
     assert words.of_patch(Written(4, [noop])) == "log from 4: [4: 1 noop]"
-    assert words.of_patch(Snapshot(3, 1, (("n1",), ()), b"")) == (
-        "snapshot at 3@1, configuration n1|-"
-    )
+    assert words.of_patch(Snapshot(3, 1, (("n1",), ()), b"")) == ("snapshot at 3@1, voters=n1")

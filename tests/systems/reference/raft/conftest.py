@@ -1,4 +1,6 @@
-"""Clusters of Raft cores on the untimed driver, with the few moves that the tests here repeat."""
+"""Clusters of Raft cores on the untimed driver, with the few moves that the tests here repeat, and
+their stage for golden scripts.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,12 @@ from dissensus.systems.reference.core.client_messages import ClientReply, Client
 from dissensus.systems.reference.core.effects import Mark, Reply
 from dissensus.systems.reference.core.errors import CoreError
 from dissensus.systems.reference.core.untimed import Untimed
+from dissensus.systems.reference.golden import Dialect, Stage, play
+from dissensus.systems.reference.host.raft_kit import admin_op
 from dissensus.systems.reference.raft.core import Raft
+from dissensus.systems.reference.raft.messages import MESSAGES, PreVote, Vote
 from dissensus.systems.reference.raft.options import Options
-from dissensus.systems.reference.raft.state import CONTACT, ELECTION, HEARTBEAT
+from dissensus.systems.reference.raft.state import CHECK_QUORUM, CONTACT, ELECTION, HEARTBEAT
 
 
 class Cluster:
@@ -129,3 +134,46 @@ class Cluster:
 @pytest.fixture
 def cluster() -> Callable[..., Cluster]:
     return Cluster
+
+
+ATTEMPTS_MAX = 4
+"""A candidate learns of a newer term by its first attempt, and of one more in odd cases."""
+
+
+def elect(stage: Stage, line: list[str]) -> None:
+    """elect NAME VOTER ...: time passes for these nodes, until leaders without a quorum step down
+    and NAME is elected by the others. What it asked of anybody else is lost.
+    """
+    candidate, *voters = line
+    cluster = stage.cluster
+    for _ in range(ATTEMPTS_MAX):
+        for name in line:
+            armed = cluster.node(name).armed
+            for timer in (CONTACT, CHECK_QUORUM, CHECK_QUORUM):
+                if timer in armed:
+                    cluster.fire(name, timer)
+        cluster.fire(candidate, ELECTION)
+        stage.settle([*line, "only=PreVote,PreVoteReply,Vote,VoteReply"])
+        for (src, dst), queue in cluster.flight.items():
+            if src == candidate and dst not in voters:
+                queue[:] = [msg for msg in queue if type(msg) not in (PreVote, Vote)]
+        core = cluster.node(candidate).core
+        if core is not None and core.status()["role"] == "leader":
+            return
+    raise ValueError(f"{candidate} was not elected")
+
+
+@pytest.fixture
+def stage() -> Callable[..., str]:
+    """Plays a script with nodes of this class, and returns it with what came of it now."""
+
+    def run(text: str, core: type[Raft] = Raft) -> str:
+        def make(node: str, members: tuple[str, ...], options: dict[str, Any]) -> Raft:
+            return core(node, members, Options(**options))
+
+        return play(
+            text,
+            Dialect(messages=MESSAGES, make=make, admin_op=admin_op, commands={"elect": elect}),
+        )
+
+    return run

@@ -43,8 +43,6 @@ def test_old_voters_that_become_learners_vote_until_the_joint_configuration_ends
     [
         ("", "", "at least one voter"),
         ("ab", "b", "voter and learner at once"),
-        ("abz", "", "z was removed"),
-        ("ab", "z", "z was removed"),
     ],
 )
 def test_what_cannot_be(voters: str, learners: str, why: str) -> None:
