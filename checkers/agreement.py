@@ -92,12 +92,12 @@ class ElectionChecker:
 
 
 def digests(reports: Iterable[NodeReport]) -> Iterator[tuple[int, Said]]:
-    """(index, what a node said of the state after it)."""
+    """(index, what a node said of the state after it). Nobody differs before the first entry."""
     for report in reports:
         fields = report.fields
         pairs = [*fields.get("digests", ()), (fields.get("applied"), fields.get("digest"))]
         for index, digest in pairs:
-            if isinstance(index, int) and index >= 0 and digest is not None:
+            if isinstance(index, int) and index > 0 and digest is not None:
                 yield index, Said(report.node, report.t_ns, digest)
 
 

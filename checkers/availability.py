@@ -13,6 +13,9 @@ a threshold the figures are information.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import accumulate
 from typing import Any
 
 from dissensus.checkers.stats import was_served
@@ -84,7 +87,7 @@ def observed(run: RunView) -> Stretch:
     return max(0, first), max(0, run.history.last_time_ns())
 
 
-def outages_of(history: History, rows: Any, begin: int, end: int) -> list[Stretch]:
+def outages_of(history: History, rows: Iterable[int], begin: int, end: int) -> list[Stretch]:
     """The outages between `begin` and `end` that the clients of these rows saw."""
     answers = sorted(
         history.t_ret[row]
@@ -96,13 +99,15 @@ def outages_of(history: History, rows: Any, begin: int, end: int) -> list[Stretc
         for a, b in zip([begin, *answers], [*answers, end], strict=True)
         if b - a >= OUTAGE_NS
     ]
-    if not stretches:
-        return []
     waits = sorted(_waits(history, rows, end))
-    return [s for s in stretches if any(a < s[1] and b > s[0] for a, b in waits)]
+    begins = [wait[0] for wait in waits]
+    latest = list(accumulate((wait[1] for wait in waits), max))
+    """Of the waits that began by then, the latest end."""
+    begun = [bisect_left(begins, stretch[1]) for stretch in stretches]
+    return [s for s, n in zip(stretches, begun, strict=True) if n and latest[n - 1] > s[0]]
 
 
-def _waits(history: History, rows: Any, end: int) -> list[Stretch]:
+def _waits(history: History, rows: Iterable[int], end: int) -> list[Stretch]:
     """When somebody was turned away, or waited for as long as an outage."""
     found = []
     for row in rows:

@@ -72,7 +72,7 @@ class Case:
         """After a search that gave up: is the first return that it did not pass illegal, by what
         happened shortly before? What returned earlier is legal, so that this is the failure.
         """
-        if self._shrinker(deadline).proves():
+        if self.row >= 0 and self._shrinker(deadline).proves():
             self.found = Found.ILLEGAL
 
     def certificate(self) -> Certificate:

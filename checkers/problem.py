@@ -153,6 +153,8 @@ class Problem:
         """The optional classes that can make a difference. One whose state nothing can tell, but
         for other optional operations after which the same holds, might as well never happen.
         """
+        if not optional:
+            return set()
         table = self.table
         needed = {table.class_of(row, known=True) for row in must}
         sighted = [cls for cls in needed | optional if not table.blind[cls]]
@@ -187,6 +189,7 @@ class Problem:
         return useful | {cls for cls in writes if table.step(table.initial, cls) in told}
 
     def _number(self, must: list[int], free: Mapping[int, Window]) -> None:
+        """Events in order, what arrives before each, and slots."""
         history = self.table.history
         ends = {until for _, until in free.values() if until < ALWAYS}
         events = [(history.ret[row], row) for row in must] + [(until, -1) for until in ends]
@@ -212,6 +215,7 @@ class Problem:
             self.cls.append(self.table.class_of(row, known=True) if row >= 0 else GATE)
 
     def _allow(self, may: list[int], free: Mapping[int, Window]) -> None:
+        """What may take effect, and between which events."""
         history = self.table.history
         last = len(self.cls)
         for cls, (begin, until) in free.items():

@@ -9,12 +9,15 @@ from typing import Any
 
 import msgspec
 
+from dissensus.checkers.models import text_of
 from dissensus.harness.checker import FaultInterval
 from dissensus.harness.history import FAIL, OK, History
 from dissensus.harness.verdict import Certificate
 
 VALUE_CHARS_MAX = 40
 """A longer value is cut: the report shows it whole."""
+ROWS_TOLD_MAX = 20
+"""More sentences nobody reads; the rows are all in the certificate."""
 LINKS_MAX = 5
 """Operations that are told because they lead from one value to the next."""
 
@@ -35,10 +38,11 @@ class Teller:
     def tell(self) -> None:
         """Write summary and story into the certificate."""
         blocked = self._certificate.blocked[0]
-        story = [
-            f"{self._act(row)}{self._after(row)}{self._during(row)}."
-            for row in self._certificate.ops
-        ]
+        rows = self._certificate.ops[-ROWS_TOLD_MAX:]
+        story = [f"{self._act(row)}{self._after(row)}{self._during(row)}." for row in rows]
+        if len(rows) < len(self._certificate.ops):
+            earlier = len(self._certificate.ops) - len(rows)
+            story.insert(0, f"The argument rests on {earlier} earlier operations, and on these:")
         story += self._bounds()
         story.append(self._conclusion(blocked))
         story += [self._fault(fault) for fault in self._active()]
@@ -65,10 +69,10 @@ class Teller:
             return f"had {found}" if had else found
         if f == "read":
             return f"{'had ' if had else ''}read {value_text(result)} from {key}"
-        past = {"write": "written" if had else "wrote", "cas": "changed"}.get(f, f"done {f} on")
-        change = f" from {value_text(arg[0])} to {value_text(arg[1])}" if f == "cas" else ""
-        what = f"{past} {key}{change}" if f == "cas" else f"{past} {value_text(arg)} to {key}"
-        return f"had {what}" if had else what
+        if f == "cas":
+            change = f"changed {key} from {value_text(arg[0])} to {value_text(arg[1])}"
+            return f"had {change}" if had else change
+        return f"{'had written' if had else 'wrote'} {value_text(arg)} to {key}"
 
     def _closed(self, row: int) -> bool:
         return self._history.outcome[row] == OK and self._history.ret[row] <= self._end
@@ -101,8 +105,9 @@ class Teller:
     # -- faults ----------------------------------------------------------------------------------
 
     def _overlapping(self, row: int) -> list[FaultInterval]:
-        begin, end = self._history.t_inv[row], self._history.t_ret[row]
-        if begin < 0 or not self._closed(row):
+        begin = self._history.t_inv[row]
+        end = max(begin, self._history.t_ret[row])
+        if begin < 0:
             return []
         return [
             fault
@@ -115,7 +120,8 @@ class Teller:
         return f", during {' and '.join(names)}" if names else ""
 
     def _active(self) -> list[FaultInterval]:
-        ids = {fault.id for row in self._certificate.ops for fault in self._overlapping(row)}
+        told = self._certificate.ops[-ROWS_TOLD_MAX:]
+        ids = {fault.id for row in told for fault in self._overlapping(row)}
         return [fault for fault in self._faults if fault.id in ids]
 
     @staticmethod
@@ -142,7 +148,7 @@ class Teller:
             when = (
                 f"before ({self._number[row]}) began"
                 if first
-                else (f"after ({self._number[row]}) had returned")
+                else f"after ({self._number[row]}) had returned"
             )
             told.append(f"No operation that could set {key} to {values} was under way {when}.")
         return told
@@ -195,14 +201,14 @@ def rows_told(
     alone could lead from a bounded value to the one that was found.
     """
     told = {*data["kept"], *(bound["row"] for bound in data["bounds"])}
-    bounded = {value_text(new_value(bound["f"], bound["arg"])) for bound in data["bounds"]}
-    value = value_text(needed_value(history, blocked))
+    bounded = {text_of(new_value(bound["f"], bound["arg"])) for bound in data["bounds"]}
+    value = text_of(needed_value(history, blocked))
     for _ in range(LINKS_MAX):
         makers = [row for row in rows if _makes(history, row, value, data["end"])]
         if value in bounded or len(makers) != 1 or history.f_of(makers[0]) != "cas":
             break
         told.add(makers[0])
-        value = value_text(needed_value(history, makers[0]))
+        value = text_of(needed_value(history, makers[0]))
     return sorted(told)
 
 
@@ -210,9 +216,7 @@ def _makes(history: History, row: int, value: str, end: int) -> bool:
     """The row may set its key to the value before the end."""
     f = history.f_of(row)
     counts = history.outcome[row] != FAIL and history.inv[row] < end
-    return (
-        counts and f in ("write", "cas") and value_text(new_value(f, history.arg_of(row))) == value
-    )
+    return counts and f in ("write", "cas") and text_of(new_value(f, history.arg_of(row))) == value
 
 
 def needed_value(history: History, row: int) -> Any:
