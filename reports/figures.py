@@ -5,6 +5,7 @@ Computed once from the `RunView`; nothing here is a judgement. Times are ns sinc
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
@@ -162,6 +163,7 @@ def family_counts(run: RunView, last: int) -> Iterator[FamilyCount]:
     by_family: dict[str, list[FaultInterval]] = {}
     for fault in run.faults:
         by_family.setdefault(fault.family or fault.kind, []).append(fault)
+    begun = sorted(run.history.t_inv)
     for family, faults in by_family.items():
         intervals = [in_effect_ns(fault, last) for fault in faults if fault.effective]
         yield FamilyCount(
@@ -169,8 +171,19 @@ def family_counts(run: RunView, last: int) -> Iterator[FamilyCount]:
             asked=len(faults),
             effective=len(intervals),
             healed=sum(fault.healed for fault in faults),
-            ops=sum(any(a <= t <= b for a, b in intervals) for t in run.history.t_inv),
+            ops=sum(bisect_right(begun, b) - bisect_left(begun, a) for a, b in joined(intervals)),
         )
+
+
+def joined(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same stretches of time, each counted once."""
+    found: list[tuple[int, int]] = []
+    for begin, end in sorted(intervals):
+        if found and begin <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((begin, end))
+    return found
 
 
 def node_segments(run: RunView, last: int) -> Iterator[Segment]:

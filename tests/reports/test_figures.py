@@ -5,7 +5,7 @@ from __future__ import annotations
 from dissensus.harness.checker import FaultInterval, NodeReport, RunView
 from dissensus.harness.history import History
 from dissensus.harness.ops import Op, OpType
-from dissensus.reports.figures import Latency, Segment, figures_of, longest_gap
+from dissensus.reports.figures import Latency, Segment, figures_of, joined, longest_gap
 
 MS = 1_000_000
 
@@ -63,6 +63,11 @@ def test_faults_are_counted_by_family_and_in_effect() -> None:
     (count,) = figures_of(run_of(history, faults=[ring, halves])).faults
     assert (count.family, count.asked, count.effective, count.healed) == ("partition", 2, 1, 1)
     assert count.ops == 2, "those at 3 and 8 ms, not before the fault was measured"
+
+
+def test_an_operation_under_two_faults_of_a_family_is_counted_once() -> None:
+    assert joined([(5, 9), (1, 3), (2, 4), (9, 12)]) == [(1, 4), (5, 12)]
+    assert joined([]) == []
 
 
 def test_nodes_become_segments_of_equal_state() -> None:
