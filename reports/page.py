@@ -29,6 +29,7 @@ from dissensus.reports.words import (
     count_text,
     facts_text,
     path_text,
+    plain,
     span_text,
     subject,
     value_text,
@@ -38,6 +39,8 @@ CARDS_MAX = 20
 """Anomalies told at full length; the rest is counted."""
 FILES_MAX = 200
 """Files of the run that are listed."""
+LOG_BYTES, LOG_LINES = 4096, 20
+"""Of the end of each node's log: enough for a panic and what led to it."""
 FAMILIES = ("kill", "pause", "partition", "slow", "lose-unsynced")
 """What can be tried on the bundled system: the page says which of them were not."""
 SIGNS = {"VALID": "✓", "INVALID": "✗", "UNKNOWN": "?"}
@@ -100,6 +103,7 @@ class Page(msgspec.Struct, kw_only=True, frozen=True):
     faults: list[FaultRow]
     provenance: list[tuple[str, str]]
     files: list[tuple[str, str]]
+    logs: list[tuple[str, str]]
     version: str
     cut: str
     """What the timeline leaves out; empty where it holds everything."""
@@ -133,6 +137,7 @@ def page_of(run: RunView, verdicts: VerdictFile, figures: Figures) -> Page:
         faults=[fault_row(fault, figures.last_ns) for fault in run.faults],
         provenance=list(flat(provenance(run))),
         files=files(run.directory),
+        logs=list(last_words(run.directory)),
         version=__version__,
         cut=cut(run, verdicts),
     )
@@ -150,9 +155,7 @@ def lead(run: RunView, verdicts: VerdictFile) -> str:
     else:
         reasons = [v.reason for v in verdicts.verdicts if v.validity is Validity.UNKNOWN]
         text = "No verdict: " + ("; ".join(r for r in reasons if r) or "nothing was checked") + "."
-    if not run.complete:
-        text += " The run is incomplete: the harness ended before it did, so this is of the prefix."
-    return text
+    return f"{text} {how_it_ended(run)}".rstrip()
 
 
 def tiles(figures: Figures) -> Iterator[Tile]:
@@ -304,3 +307,16 @@ def files(directory: Path | None) -> list[tuple[str, str]]:
         if path.is_file() and not path.name.startswith(".") and path.name != REPORT
     ]
     return found[:FILES_MAX]
+
+
+def last_words(directory: Path | None) -> Iterator[tuple[str, str]]:
+    """(path below the run's folder, last lines) of the nodes' logs."""
+    if directory is None:
+        return
+    for path in sorted((directory / "nodes").glob("*/*.log"))[:FILES_MAX]:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - LOG_BYTES))
+            lines = file.read(LOG_BYTES).decode("utf-8", "replace").splitlines()
+        if lines:
+            told = "\n".join(plain(line) for line in lines[-LOG_LINES:])
+            yield path.relative_to(directory).as_posix(), told

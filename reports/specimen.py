@@ -252,7 +252,7 @@ def write_specimen(folder: Path, *, ops: int = OPS, seed: int = 7) -> tuple[RunV
     for node in NODES:
         place = folder / "nodes" / node
         place.mkdir(parents=True)
-        (place / "log").write_text(f"{node}: a specimen has nothing to say\n", encoding="utf-8")
+        (place / "node.log").write_text(f"{node}: a specimen says little\n", encoding="utf-8")
     rows = [next(row for row, d in enumerate(drafts) if d is told) for told in story]
     write_verdicts(folder, verdicts(story, rows), validity="INVALID", exit_code=1)
     return load(folder), read_verdicts(folder)

@@ -37,8 +37,8 @@ def summary(run: RunView, verdicts: VerdictFile) -> Text:
     lines += fault_lines(run, figures)
     for verdict in sorted(verdicts.verdicts, key=lambda v: v.validity is not Validity.VALID):
         lines += verdict_lines(verdict)
-    if not run.complete:
-        lines.append(line("incomplete: the harness was killed; judged as far as it got"))
+    if ended := how_it_ended(run):
+        lines.append(line(ended))
     command = again(run)
     if command and verdicts.validity != "VALID":
         lines.append(line(f"again: {command}"))

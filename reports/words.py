@@ -64,6 +64,17 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
+def how_it_ended(run: RunView) -> str:
+    """A sentence for a run that did not come to its end; empty for one that did."""
+    if not run.complete:
+        return "The run is incomplete: its harness was killed, and this is as far as it got."
+    if run.end.get("outcome") == "interrupted":
+        return "The run was interrupted, and this is as far as it got."
+    if run.end.get("outcome") == "failed":
+        return f"The run failed ({run.end.get('error')}), and this is as far as it got."
+    return ""
+
+
 def checked_text(certificate: Certificate) -> str:
     """Whether the independent verifier agreed."""
     if certificate.reverified:

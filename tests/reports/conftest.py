@@ -53,6 +53,7 @@ def hostile(tmp_path: Path) -> tuple[RunView, VerdictFile]:
     place = tmp_path / "nodes" / "n1"
     place.mkdir(parents=True)
     (place / "javascript:alert(1)").write_text("x", encoding="utf-8")
+    (place / "node.log").write_text(f"panic: {bad}\n", encoding="utf-8")
     certificate = Certificate(
         kind=bad, summary=f"(1) {bad}", story=[f"{bad} (1) (2)"], ops=[0], blocked=[0]
     )

@@ -67,6 +67,7 @@ def test_hostile_texts_stay_text(hostile: tuple[RunView, VerdictFile]) -> None:
     said = "".join(page.words)
     assert said.count("<img src=x onerror=alert(1)>") > 10
     assert "{{ 7*7 }}" in said
+    assert "panic: </script>" in said
     assert "49" not in re.sub(r"[\d.]+ m?s", "", said)
     # A file's name is a path below the run, never a scheme.
     (link,) = [a["href"] for a in page.all("a") if "alert" in (a.get("href") or "")]
@@ -187,6 +188,6 @@ def test_files_of_the_run_are_linked(specimen: tuple[RunView, VerdictFile]) -> N
     assert run.directory is not None
     links = [unquote(a["href"] or "") for a in page_of(specimen).all("a")]
     files = [link for link in links if not link.startswith("#")]
-    assert "nodes/n1/log" in files
+    assert "nodes/n1/node.log" in files
     for path in files:
         assert (run.directory / path).is_file()
