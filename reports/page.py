@@ -28,6 +28,7 @@ from dissensus.reports.words import (
     checked_text,
     count_text,
     facts_text,
+    how_it_ended,
     path_text,
     plain,
     span_text,

@@ -17,6 +17,7 @@ from dissensus.reports.words import (
     again,
     checked_text,
     count_text,
+    how_it_ended,
     path_text,
     plain,
     span_text,

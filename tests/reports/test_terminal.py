@@ -53,7 +53,10 @@ def test_an_unknown_run_says_why(specimen: tuple[RunView, VerdictFile]) -> None:
     text = shown(killed, VerdictFile(validity="UNKNOWN", exit_code=5, verdicts=[verdict]))
     assert "? UNKNOWN  vacuity: proves little" in text
     assert "    no kill" in text
-    assert "incomplete: the harness was killed" in text
+    assert "The run is incomplete: its harness was killed" in text
+    failed = msgspec.structs.replace(run, end={"outcome": "failed", "error": "disk full\x1b"})
+    text = shown(failed, VerdictFile(validity="UNKNOWN", exit_code=3, verdicts=[verdict]))
+    assert "The run failed (disk full\\x1b), and this is as far as it got." in text
 
 
 def test_a_hostile_system_does_not_drive_the_terminal(
