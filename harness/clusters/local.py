@@ -16,6 +16,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from dissensus.harness.aio import AsyncioEnv, foreign
 from dissensus.harness.cluster import ClusterSpec, Healing, Links, Node
 from dissensus.harness.env import Env
@@ -30,6 +32,7 @@ from dissensus.harness.local.addresses import (
     Host,
     candidates,
     claim,
+    file_limit,
 )
 from dissensus.harness.local.children import Child
 from dissensus.harness.local.connector import RelayConnector
@@ -38,7 +41,6 @@ from dissensus.harness.local.network import LocalLinks
 from dissensus.harness.local.node import LocalNode
 from dissensus.harness.local.relay import RelayConfig
 from dissensus.harness.monitor import last_lines
-from dissensus.harness.store import write_json
 from dissensus.harness.system import NodeSpec, System
 
 T = TypeVar("T")
@@ -150,6 +152,7 @@ class LocalCluster:
     async def _setup(self) -> None:
         spec = self.spec
         spec.run_dir.mkdir(parents=True, exist_ok=True)
+        file_limit()
         me = processes.identify(os.getpid(), self.token)
         self.journal.note("run", kind=self.kind, token=self.token, harness=me)
         self._start_relay()
@@ -180,8 +183,7 @@ class LocalCluster:
             lifetime_ns=spec.plan_ns + ORPHAN_NS,
         )
         with control:
-            file.touch(mode=0o600)
-            write_json(file, config)
+            write_private(file, msgspec.json.encode(config))
             self.journal.note("relay", control=block.control)
             command = [sys.executable, "-m", "dissensus.harness.local.relay", str(file)]
             self._relay = Child.start(
@@ -302,3 +304,9 @@ class LocalCluster:
         for child in self._children():
             child.reap()
         return [f"process {who.pid} of the run does not end" for who in left]
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only this user can read: the run's token is in it."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)

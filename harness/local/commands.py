@@ -82,7 +82,7 @@ class Operator:
             return
         try:
             self._say({"id": number, "result": command(self, **message)})
-        except EnvironmentFault as error:
+        except (EnvironmentFault, OSError) as error:
             self._say({"id": number, "error": str(error), "environment": True})
         except (UserError, TypeError, ValueError) as error:
             self._say({"id": number, "error": str(error)})
@@ -183,9 +183,7 @@ class Operator:
         ports = []
         for src, dst in pairs:
             links = relay.link(src, dst), relay.link(dst, src)
-            ends = [socket.create_connection((at[0], at[1]), timeout=DIAL_S_MAX) for _ in links]
-            for sock in ends:
-                prepare(sock)
+            ends = _dial_twice((at[0], at[1]))
             ports.append((ends[0].getsockname()[1], ends[1].getsockname()[1]))
             relay.join(links, *ends)
         return ports
@@ -205,6 +203,18 @@ class Operator:
 
     def _quit(self) -> None:
         self._relay.loop.stop()
+
+
+def _dial_twice(at: Address) -> tuple[socket.socket, socket.socket]:
+    one = socket.create_connection(at, timeout=DIAL_S_MAX)
+    try:
+        other = socket.create_connection(at, timeout=DIAL_S_MAX)
+    except OSError:
+        one.close()
+        raise
+    prepare(one)
+    prepare(other)
+    return one, other
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {

@@ -117,10 +117,14 @@ class Call:
         if self._forward.is_cut or self._backward.is_cut:
             self._due = False
             return
-        far = self._far = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        prepare(far)
-        far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
-        far.bind((self._source, 0))
+        try:
+            far = self._far = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            prepare(far)
+            far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+            far.bind((self._source, 0))
+        except OSError:  # out of descriptors or ports
+            self._end(REFUSED)
+            return
         code = far.connect_ex(self._target)
         if code == 0:
             self._join()

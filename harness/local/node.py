@@ -11,7 +11,7 @@ from typing import Any
 from dissensus.harness import synced
 from dissensus.harness.aio import foreign
 from dissensus.harness.cluster import NodeInfo
-from dissensus.harness.env import Env
+from dissensus.harness.env import DeadlineExceeded, Env
 from dissensus.harness.errors import EnvironmentFault, SystemFault, UserError
 from dissensus.harness.local.addresses import is_free
 from dissensus.harness.local.children import Child
@@ -19,10 +19,10 @@ from dissensus.harness.local.processes import DOWN, PAUSED, UP
 from dissensus.harness.monitor import exit_text, last_lines
 from dissensus.harness.system import NodeSpec, System
 
-READY_S_MAX = 30.0
+READY_NS_MAX = 30_000_000_000
 """A node that recovers a large log takes seconds; one that takes longer does not come up."""
-READY_POLL_S = 0.02
-ASK_S_MAX = 2.0
+READY_POLL_NS = 20_000_000
+ASK_NS_MAX = 2_000_000_000
 """One question to a node: a process that hangs must not hang the harness."""
 STOPPED_POLL_S = 0.001
 STOPPED_POLLS_MAX = 2000
@@ -101,11 +101,9 @@ class LocalNode:
     async def info(self) -> NodeInfo | None:
         if await self.state() != UP:
             return None
-        asked = self._system.info(self._env, self.spec)
         try:
-            async with asyncio.timeout(ASK_S_MAX):
-                return await asked
-        except TimeoutError:
+            return await self._env.timeout(ASK_NS_MAX, self._system.info(self._env, self.spec))
+        except DeadlineExceeded:
             return None
 
     async def admin(self, command: str, args: Mapping[str, Any]) -> Any:
@@ -155,14 +153,11 @@ class LocalNode:
 
     async def _wait_until_ready(self, child: Child) -> None:
         try:
-            async with asyncio.timeout(READY_S_MAX):
-                while child.exit_code() is None:
-                    if await self._is_ready():
-                        return
-                    await asyncio.sleep(READY_POLL_S)
-        except TimeoutError:
+            if await self._env.timeout(READY_NS_MAX, self._poll(child)):
+                return
+        except DeadlineExceeded:
             raise SystemFault(
-                f"{self.name} was not ready after {READY_S_MAX:g} s{self._last_words()}"
+                f"{self.name} was not ready after {READY_NS_MAX / 1e9:g} s{self._last_words()}"
             ) from None
         child.asked = True  # it is told by the exception
         code = child.exit_code()
@@ -171,11 +166,18 @@ class LocalNode:
             f"{self.name} ended with {exit_text(code)} before it was ready{self._last_words()}"
         )
 
+    async def _poll(self, child: Child) -> bool:
+        """Wait until it is ready; False when it ends first."""
+        while child.exit_code() is None:
+            if await self._is_ready():
+                return True
+            await self._env.sleep(READY_POLL_NS)
+        return False
+
     async def _is_ready(self) -> bool:
         try:
-            async with asyncio.timeout(ASK_S_MAX):
-                return await self._system.ready(self._env, self.spec)
-        except TimeoutError:
+            return await self._env.timeout(ASK_NS_MAX, self._system.ready(self._env, self.spec))
+        except DeadlineExceeded:
             return False
 
     async def _end(self, child: Child) -> None:

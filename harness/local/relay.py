@@ -44,6 +44,8 @@ from dissensus.harness.randomness import Rng
 
 OWNER_NS_MAX = 30_000_000_000
 """A harness connects within a second; one that was killed in its set-up never."""
+ACCEPT_AGAIN_NS = 50_000_000
+"""Pause of a listener that could not accept."""
 ACCEPTS_MAX = 64
 """Connections taken in one round of the loop: others have a turn in between."""
 
@@ -128,8 +130,14 @@ class Relay:
                 near, peer = sock.accept()
             except BlockingIOError:
                 return
-            except OSError as error:  # out of descriptors, mostly: the caller waits in the backlog
+            except OSError as error:
+                # Out of descriptors, mostly: callers wait in the backlog, and the listener would be
+                # ready again at once.
                 say(f"cannot accept for {callee}: {error}")
+                accept = partial(self._accept, sock, callee, target, viewer)
+                self.loop.forget(sock.fileno())
+                again = partial(self.loop.watch, sock.fileno(), READ, accept)
+                self.loop.at(self.loop.now() + ACCEPT_AGAIN_NS, again)
                 return
             caller = self._who(viewer, peer, near)
             self._called(near, peer, caller, callee, target)
@@ -158,7 +166,11 @@ class Relay:
         host = viewer or self.config.block.caller(peer[0])
         if host is not None:
             return self._names.get(host)
-        return self.sources.find(peer, near.getsockname())
+        try:
+            return self.sources.find(peer, near.getsockname())
+        except OSError as error:
+            say(f"cannot find out who calls from {peer[0]}:{peer[1]}: {error}")
+            return None
 
     def join(self, links: tuple[Link, Link], near: socket.socket, far: socket.socket) -> None:
         """Let the caller at `near` and the called at `far` talk over these links."""

@@ -20,6 +20,8 @@ from dissensus.harness.local import processes
 from dissensus.harness.local.addresses import AnyBlock
 from dissensus.harness.system import Client, NodeSpec, System
 
+STORY_NS_MAX = 60_000_000_000
+"""A story that takes so long waits for something that does not happen."""
 PARROT = Path(__file__).with_name("parrot.py")
 
 
@@ -109,7 +111,7 @@ class Aviary:
         async def whole() -> Any:
             try:
                 await self.cluster.setup()
-                return await story(self)
+                return await self.cluster.env.timeout(STORY_NS_MAX, story(self))
             finally:
                 left = await self.cluster.teardown()
                 assert left == []

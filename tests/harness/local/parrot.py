@@ -57,6 +57,7 @@ class Parrot:
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
         self.name = config["name"]
+        self.prefix = "::ffff:" if config["mode"] == "ipv6" else ""
         self.heard: dict[str, list[Any]] = {}
         self.ways: dict[str, asyncio.StreamWriter] = {}
         self.lost: dict[str, int] = {}
@@ -75,7 +76,7 @@ class Parrot:
     async def dial(self, peer: str, address: Sequence[Any]) -> None:
         while True:
             try:
-                reader, writer = await asyncio.open_connection(*address)
+                reader, writer = await asyncio.open_connection(self.prefix + address[0], address[1])
                 codec = Codec()
                 while not (hello := codec.feed(await some(reader))):
                     continue

@@ -146,7 +146,7 @@ def test_a_node_that_never_becomes_ready(aviary: Make, monkeypatch: pytest.Monke
     async def story(a: Any) -> None:
         raise AssertionError("it is up")
 
-    monkeypatch.setattr(node, "READY_S_MAX", 0.3)
+    monkeypatch.setattr(node, "READY_NS_MAX", 300 * MS)
     with pytest.raises(SystemFault, match=r"(?s)n1 was not ready after 0\.3 s.*thinking"):
         aviary(modes={"n1": "deaf"}).run(story)
 
@@ -235,10 +235,16 @@ def test_strangers_are_not_let_in(aviary: Make) -> None:
         import asyncio
 
         ip, port = a.cluster.nodes["n1"].spec.peers["n1"]["client"]
-        reader, writer = await asyncio.open_connection(ip, port)
+
+        async def call() -> None:
+            reader, writer = await asyncio.open_connection(ip, port)
+            try:
+                await reader.read(1)
+            finally:
+                writer.close()
+
         with pytest.raises(ConnectionResetError):
-            await reader.read(1)
-        writer.close()
+            await call()
         log = (a.cluster.spec.run_dir / "relay.log").read_text()
         assert "reset a call to n1 from 127.0.0.1:" in log
         status = await (await a.cluster._client()).call("status")
@@ -275,3 +281,45 @@ def test_clusters_come_and_go_without_leaving_descriptors(aviary: Make, tmp_path
         assert len(os.listdir("/proc/self/fd")) <= before
 
     aviary().run(story)
+
+
+def test_a_relay_without_descriptors_serves_again_when_it_has_some(aviary: Make) -> None:
+    async def story(a: Any) -> None:
+        import resource
+
+        env = a.cluster.env
+        await a.meet()
+        [relay] = [w.pid for w in processes.with_token(a.cluster.token) if not w.node]
+        used = len(os.listdir(f"/proc/{relay}/fd"))
+        limits = resource.prlimit(relay, resource.RLIMIT_NOFILE)
+        resource.prlimit(relay, resource.RLIMIT_NOFILE, (used + 1, limits[1]))
+        with pytest.raises(NotSent):  # accepted, and not dialled
+            await a.talk("n1")
+        resource.prlimit(relay, resource.RLIMIT_NOFILE, (used, limits[1]))
+        waiting = [env.spawn(a.talk("n1"), f"talk {i}") for i in range(3)]
+        with pytest.raises(EnvironmentFault, match=r"relay: .*Too many open files"):
+            await a.cluster.links.probe([("n1", "n2")])
+        log = a.cluster.spec.run_dir / "relay.log"
+        for _ in range(1000):
+            if "cannot accept for n1: [Errno 24]" in log.read_text():
+                break
+            await env.sleep(5 * MS)
+        assert not any(task.done() for task in waiting)
+        resource.prlimit(relay, resource.RLIMIT_NOFILE, limits)
+        for task in waiting:
+            assert await (await task.join()).say("echo", 1) == [1]
+
+    aviary().run(story)
+
+
+def test_a_node_that_calls_over_ipv6_sockets_is_known(aviary: Make) -> None:
+    """As a JVM does: an IPv4 address, called from a socket of IPv6."""
+
+    async def story(a: Any) -> None:
+        await a.meet()
+        await a.cluster.links.cut(1, [("n1", "n2")])
+        assert await (await a.talk("n1")).say("ways") == ["n2"]
+
+    if not Path("/proc/net/tcp6").exists():
+        pytest.skip("this kernel has no IPv6")
+    aviary(nodes=2, modes={"n1": "ipv6", "n2": "ipv6"}).run(story)
