@@ -74,6 +74,10 @@ class LocalCluster:
         """`reset_after_ns`: how long a connection outlives a cut."""
         self.spec = spec
         self.system = system
+        if "lose-unsynced" not in system.capabilities:
+            why = f"system {system.name!r} does not say what it has fsynced"
+            self.capabilities = CAPABLE - {"lose-unsynced"}
+            self.refusals = {**REFUSALS, "lose-unsynced": why}
         self.token = secrets.token_hex(16)
         self.journal = Journal(spec.run_dir)
         self.observe: Callable[[str, dict[str, Any]], None] | None = None

@@ -23,6 +23,11 @@ def test_every_kind_is_listed_with_its_family(capsys: pytest.CaptureFixture[str]
     assert max(map(len, out.splitlines())) <= 112
 
 
+def test_without_on_every_cluster_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["faults"]) == 0
+    assert "local, sim" in capsys.readouterr().out
+
+
 def test_as_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["faults", "--on", "sim", "--format", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dissensus.harness.cluster import ClusterSpec
 from dissensus.harness.errors import UserError
+from dissensus.harness.registry import load_system, make_cluster
 from dissensus.nemeses.schedule import (
     CALM_LEAST_NS,
     CYCLE_LEAST_NS,
@@ -24,6 +27,19 @@ from dissensus.nemeses.table import FAMILIES, NEMESES, kinds_of
 
 Make = Callable[..., Any]
 SECOND = 10**9
+MINE = """
+from dissensus.harness.system import Client, System
+
+
+class Mine(System):
+    name = "mine"
+
+    def argv(self, spec):
+        return ["true"]
+
+    def client(self, workload):
+        return Client()
+"""
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -86,6 +102,15 @@ def test_words_that_mean_nothing_here_are_refused(sim: Make) -> None:
 
 def schedule(words: Sequence[str], cluster: Any, *, seed: int, length_ns: int) -> list[Planned]:
     return compose(words, cluster, size=len(cluster.nodes), seed=seed, length_ns=length_ns)
+
+
+def test_a_power_failure_needs_a_system_that_says_what_is_durable(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(MINE, encoding="utf-8")
+    spec = ClusterSpec(nodes=("n1",), client_hosts=("c1",), seed=1, run_dir=tmp_path)
+    cluster = make_cluster("local", spec, load_system(f"{file}:Mine", {}))
+    with pytest.raises(UserError, match="on local: system 'mine' does not say what it has fsynced"):
+        schedule(["lose-unsynced"], cluster, seed=1, length_ns=SECOND)
 
 
 def follow(world: Any, plan: list[Planned], length_ns: int) -> None:
