@@ -4,9 +4,9 @@
 
 Event by event a register is run: a client thinks for a while, an operation lasts a while and takes
 effect at some moment of it, so that nearly all clients have an operation open; one in 200 crashes
-and takes effect late or never. "a key in turn" rolls over keys after 200 operations, as the
-workloads do; "one key" is the hard case; "stale" holds one read of a value that was overwritten,
-and the figure includes the certificate. Figures only: nothing is promised for this engine.
+and takes effect late or never. "keys in turn" rolls over keys after 200 operations, as the
+workloads do; "one key" is the hard case; "phantom read" holds one read of a value that was never
+written, and the figure includes the certificate. Figures only: nothing is promised for this engine.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def events(operations: int, clients: int, *, keys: bool, seed: int = 1) -> list[
     return found
 
 
-def stale(ops: list[Op]) -> list[Op]:
+def phantom(ops: list[Op]) -> list[Op]:
     """The same history with one read, near the end, of a value that the key never held."""
     ops = list(ops)
     last = max(
@@ -103,7 +103,7 @@ def main() -> int:
     print(f"{'history':<34} {'verdict':<8} {'operations/s':>12}  configurations")
     for clients, keys in ((10, True), (5, False), (10, False), (30, False)):
         ops = events(operations, clients, keys=keys)
-        for name, some in (("", ops), (", phantom read", stale(ops))):
+        for name, some in (("", ops), (", phantom read", phantom(ops))):
             history = History.from_ops(some)
             begin = time.perf_counter()
             verdict = PythonEngine().check(history, model, Budget())
