@@ -10,6 +10,9 @@ from __future__ import annotations
 from dissensus.harness.checker import Budget, RunView
 from dissensus.harness.verdict import Validity, Verdict
 
+ENDED = {"failed": "failed", "interrupted": "was interrupted"}
+"""Outcome of a run that came to its end before its time -> how that reads."""
+
 
 class CompletenessChecker:
     """VALID, with "incomplete" where it is; UNKNOWN where a heal was not verified."""
@@ -17,7 +20,7 @@ class CompletenessChecker:
     name = "completeness"
 
     def check(self, run: RunView, budget: Budget) -> Verdict:
-        phase = run.phases[-1][0] if run.phases else "set-up"
+        phase = run.end.get("phase") or (run.phases[-1][0] if run.phases else "set-up")
         broken = [f"{fault.kind} #{fault.id}" for fault in run.faults if not fault.healed]
         outcome = run.end.get("outcome", "complete") if run.complete else "killed"
         verdict = Verdict(
@@ -41,5 +44,7 @@ class CompletenessChecker:
             verdict.validity = Validity.UNKNOWN
             verdict.reason = f"not proven to be healed: {', '.join(broken)}"
         elif outcome != "complete":
-            verdict.reason = f"incomplete: the run was {outcome} in phase {phase}"
+            verdict.reason = f"incomplete: the run {ENDED.get(outcome, outcome)} in phase {phase}"
+            if run.end.get("error"):
+                verdict.reason += f": {run.end['error']}"
         return verdict

@@ -78,7 +78,7 @@ def _successes(run: RunView) -> Iterator[str]:
     begin, end = run.phase_ns("chaos")
     phases = [name for name, _ in run.phases]
     if phases and "chaos" not in phases:
-        yield f"the run ended in phase {phases[-1]}, before chaos"
+        yield f"the run ended in phase {run.end.get('phase') or phases[-1]}, before chaos"
         return
     if phases and phases[-1] == "chaos":
         end = max(end, history.last_time_ns())

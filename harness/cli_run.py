@@ -220,6 +220,9 @@ def judged(folder: Path, end: RunEnd) -> tuple[RunView, VerdictFile]:
     from dissensus.harness.verdict import compose, exit_code
 
     run = store.load(folder)
+    if not run.complete:
+        # The disk did not take the last line; that the harness was killed would be a wrong guess.
+        run.complete, run.end = True, dict(end.line)
     verdicts = judge(run, Budget())
     validity = compose(verdicts)
     code = exit_code(

@@ -1,12 +1,13 @@
 """The lines of `events.jsonl`: how a run is written down while it happens, and read again.
 
 Line 1 is `{"ev":"run","schema":1,...}`, the last one of a run that came to its end is
-`{"ev":"end","t","outcome","error","left"}`: outcome is "complete", "interrupted" or "failed", error
-says in words why it failed (null otherwise), left lists what teardown could not remove. Each line
-is one JSON object with `ev`: run, phase, op, fault-begin, fault-measured, fault-end, node, spec,
-mark, end. Readers skip kinds that they do not know. There is one writer; its bytes are in the hands
-of the operating system at most half a second after an event, so that a harness killed by SIGKILL
-loses less than a second and at most the end of one line.
+`{"ev":"end","t","outcome","phase","error","left"}`: outcome is "complete", "interrupted" or
+"failed", phase the one in which that happened and error in words why (both null where it did not),
+left lists what teardown could not remove. Each line is one JSON object with `ev`: run, phase, op,
+fault-begin, fault-measured, fault-end, node, spec, mark, end. Readers skip kinds that they do not
+know. There is one writer; its bytes are in the hands of the operating system at most half a second
+after an event, so that a harness killed by SIGKILL loses less than a second and at most the end of
+one line.
 """
 
 from __future__ import annotations

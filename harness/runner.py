@@ -9,7 +9,7 @@ happened. The same coroutine runs in every world: it awaits nothing but the clus
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,6 +71,8 @@ class RunEnd:
     """What failed: the first of several."""
     left: tuple[str, ...] = ()
     """What teardown could not remove."""
+    line: Mapping[str, Any] = field(default_factory=dict)
+    """The last line of the history, which a full disk may not have taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,6 +207,10 @@ class Runner:
         cluster.observe = self.monitor.observe
         self._serving = False
         """The warm-up has succeeded: last reads make sense."""
+        self._now_in = ""
+        """The phase that goes on."""
+        self._ended_in: str | None = None
+        """The one in which the run failed, or was interrupted."""
         self._interrupted = False
         self._error: Exception | None = None
 
@@ -332,7 +338,7 @@ class Runner:
                 if ticks % FLUSH_TICKS == 0:
                     self.recorder.flush()
                 if stoppable and (self._stop() or self.recorder.error is not None):
-                    self._interrupted = self.recorder.error is None
+                    self._cut_short()
                     task.cancel()
                     break
             await task.join()
@@ -340,12 +346,19 @@ class Runner:
             # Whoever cancels the run itself, without `stop`, wants the same.
             if not stoppable:
                 raise
-            self._interrupted = self.recorder.error is None
+            self._cut_short()
             task.cancel()
         except Exception as error:
             self._error = self._error or error
+            self._ended_in = self._ended_in or self._now_in
+
+    def _cut_short(self) -> None:
+        """The user wants the run to end, or the disk is full."""
+        self._ended_in = self._ended_in or self._now_in
+        self._interrupted = self.recorder.error is None
 
     def _phase(self, name: str) -> None:
+        self._now_in = name
         self.recorder.write({"ev": "phase", "t": self.env.now(), "name": name})
         self.recorder.flush()
 
@@ -361,16 +374,16 @@ class Runner:
             outcome = "failed"
         elif self._interrupted:
             outcome = "interrupted"
-        self.recorder.write(
-            {
-                "ev": "end",
-                "t": self.env.now(),
-                "outcome": outcome,
-                "error": None if error is None else words_of(error),
-                "left": left,
-            }
-        )
-        return RunEnd(outcome=outcome, error=error, left=tuple(left))
+        line = {
+            "ev": "end",
+            "t": self.env.now(),
+            "outcome": outcome,
+            "phase": self._ended_in,
+            "error": None if error is None else words_of(error),
+            "left": left,
+        }
+        self.recorder.write(line)
+        return RunEnd(outcome=outcome, error=error, left=tuple(left), line=line)
 
 
 def words_of(error: Exception) -> str:

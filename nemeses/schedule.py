@@ -224,7 +224,7 @@ class _Follower:
         kind of its family.
         """
         give_up = min(self.env.now() + RETRY_MAX_NS, self.until)
-        while self.env.now() <= give_up:
+        while self.env.now() < give_up:
             if not self.ends:
                 await self.pass_to(self.calm_since + CALM_LEAST_NS)
             fault = await self.injector.draw(kinds[0])

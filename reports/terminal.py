@@ -45,7 +45,7 @@ def summary(run: RunView, verdicts: VerdictFile) -> Text:
         lines.append(line(f"again: {command}"))
     if run.directory is not None:
         lines.append(line(f"report: {path_text(run.directory / REPORT)}"))
-    lines.append(closing_line(verdicts))
+    lines.append(Text.assemble(cut_short(run, verdicts), closing_line(verdicts)))
     return Text("\n").join(lines)
 
 
@@ -95,6 +95,17 @@ def certificate_lines(certificate: Certificate) -> Iterator[Text]:
     for sentence in certificate.story:
         yield line(f"    {sentence}")
     yield line(f"    ({checked_text(certificate)})")
+
+
+def cut_short(run: RunView, verdicts: VerdictFile) -> Text:
+    """What stands before the verdict of a run that failed or was interrupted: the verdict is then
+    that of what was recorded. Nothing before INVALID, which holds in any case.
+    """
+    outcome = run.end.get("outcome", "complete")
+    if outcome == "complete" or verdicts.validity == "INVALID":
+        return Text()
+    where = f" in phase {run.end['phase']}" if run.end.get("phase") else ""
+    return Text.assemble((f"! {outcome.upper()}", "bold red"), line(f"{where}; so far: "))
 
 
 def closing_line(verdicts: VerdictFile) -> Text:

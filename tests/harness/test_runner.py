@@ -63,12 +63,17 @@ def test_a_run_has_all_its_phases(toy_name: str, tmp_path: Path) -> None:
     tally = Tally()
     parts = parts_of(toy_name, faults=("kill", "partition"), rate_hz=50.0)
     end, run = perform(parts, tmp_path, tally=tally)
-    assert end == RunEnd(outcome="complete")
+    assert (end.outcome, end.error, end.left) == ("complete", None, ())
+    assert end.line == run.end
     whole(run)
     assert [name for name, _ in run.phases] == PHASES
     begin, until = run.phase_ns("chaos")
     assert 5 * S <= until - begin < 7 * S
-    assert run.end == {"ev": "end", "t": run.end["t"], "outcome": "complete"} | {
+    assert run.end | {"t": 0} == {
+        "ev": "end",
+        "t": 0,
+        "outcome": "complete",
+        "phase": None,
         "error": None,
         "left": [],
     }
@@ -148,7 +153,7 @@ def test_a_system_that_does_not_come_up(toy_name: str, tmp_path: Path) -> None:
     assert "no configuration fits" in str(end.error)
     whole(run)
     assert [name for name, _ in run.phases] == ["set-up", "heal", "teardown"]
-    assert run.end["error"] == str(end.error)
+    assert (run.end["phase"], run.end["error"]) == ("set-up", str(end.error))
 
 
 def test_a_system_that_never_serves(toy_name: str, tmp_path: Path) -> None:
@@ -193,7 +198,8 @@ def test_the_user_may_end_a_run_early(toy_name: str, tmp_path: Path) -> None:
     end, run = perform(
         parts, tmp_path, tally=tally, stop=lambda: tally.snapshot().faults_effective > 2
     )
-    assert end == RunEnd(outcome="interrupted")
+    assert (end.outcome, end.error) == ("interrupted", None)
+    assert run.end["phase"] == "chaos"
     whole(run)
     assert [name for name, _ in run.phases] == PHASES
     begin, until = run.phase_ns("chaos")
