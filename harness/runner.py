@@ -8,7 +8,8 @@ happened. The same coroutine runs in every world: it awaits nothing but the clus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from typing import Any, Literal
 from dissensus.harness import store
 from dissensus.harness.cluster import Cluster, ClusterSpec
 from dissensus.harness.drive import Drive
-from dissensus.harness.env import Cancelled, DeadlineExceeded, Env
+from dissensus.harness.env import Cancelled, DeadlineExceeded, Env, Task
 from dissensus.harness.errors import DissensusError, SystemFault
 from dissensus.harness.fault import Nemesis
 from dissensus.harness.generators import Generator, lift
@@ -205,6 +206,7 @@ class Runner:
         )
         self.monitor.explained = self.injector.held
         cluster.observe = self.monitor.observe
+        self._watching: Task[None] | None = None
         self._serving = False
         """The warm-up has succeeded: last reads make sense."""
         self._now_in = ""
@@ -236,7 +238,7 @@ class Runner:
         await self.cluster.setup()
         provenance = {**self._provenance, "cluster": self.cluster.provenance()}
         store.write_json(self._folder / store.RUN, provenance)
-        self.env.spawn(self.monitor.watch(), "monitor")
+        self._watching = self.env.spawn(self.monitor.watch(), "monitor")
         self._phase("warm-up")
         await self._warm_up()
         self._serving = True
@@ -271,17 +273,20 @@ class Runner:
         clients = env.spawn(self.drive.run(self._load(), "chaos"), "clients")
         both = [nemesis, clients]
         try:
-            while both:
-                for task in both:
-                    if task.done():
-                        both.remove(task)
-                        await task.join()
-                        break
-                else:
-                    await env.sleep(TICK_NS)
+            await env.timeout(plan.time_ns + HEAL_MAX_NS, self._all_done(both))
         finally:
-            for task in both:
-                task.cancel()
+            await ended(both)
+
+    async def _all_done(self, tasks: list[Task[None]]) -> None:
+        """Waits for all; raises what the first one that fails raises."""
+        left = list(tasks)
+        while left:
+            done = [task for task in left if task.done()]
+            for task in done:
+                left.remove(task)
+                await task.join()
+            if not done:
+                await self.env.sleep(TICK_NS)
 
     def _load(self) -> Generator:
         plan = self.plan
@@ -317,6 +322,9 @@ class Runner:
 
     async def _teardown(self, left: list[str]) -> None:
         await self.drive.close()
+        if self._watching is not None:
+            # From here on nodes end because we want it so.
+            await ended([self._watching])
         left += await self.cluster.teardown()
 
     # -- how they are run -----------------------------------------------------------------------
@@ -348,9 +356,15 @@ class Runner:
                 raise
             self._cut_short()
             task.cancel()
+        except DeadlineExceeded as error:
+            self._failed(SystemFault(f"phase {self._now_in} did not come to its end: {error}"))
         except Exception as error:
-            self._error = self._error or error
-            self._ended_in = self._ended_in or self._now_in
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """The first of several errors is the one that is told."""
+        self._error = self._error or error
+        self._ended_in = self._ended_in or self._now_in
 
     def _cut_short(self) -> None:
         """The user wants the run to end, or the disk is full."""
@@ -384,6 +398,16 @@ class Runner:
         }
         self.recorder.write(line)
         return RunEnd(outcome=outcome, error=error, left=tuple(left), line=line)
+
+
+async def ended(tasks: Iterable[Task[Any]]) -> None:
+    """Cancel what is not done yet, and wait until it has cleaned up."""
+    left = [task for task in tasks if not task.done()]
+    for task in left:
+        task.cancel()
+    for task in left:
+        with suppress(Cancelled):
+            await task.join()
 
 
 def words_of(error: Exception) -> str:

@@ -344,8 +344,33 @@ def test_a_hanging_teardown_does_not_hold_the_run(
 
     monkeypatch.setattr(SimCluster, "teardown", teardown)
     end, run = perform(parts_of(toy_name), tmp_path)
-    assert "not done within" in str(end.error)
+    assert "phase teardown did not come to its end: not done within 30000 ms" in str(end.error)
     assert run.complete
+
+
+def test_a_slow_teardown_is_no_death_of_nodes(
+    toy_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def teardown(self: SimCluster) -> list[str]:
+        for node in self.handles.values():
+            node.machine.kill()
+            await self.env.sleep(S)
+        return []
+
+    monkeypatch.setattr(SimCluster, "teardown", teardown)
+    end, run = perform(parts_of(toy_name), tmp_path)
+    assert end.error is None
+    assert run.marks == []
+
+
+def test_a_nemesis_that_hangs_does_not_hold_the_run(toy_name: str, tmp_path: Path) -> None:
+    async def hangs(env: Any, injector: Any, schedule: Any, until: int) -> None:
+        await env.sleep(10**6 * S)
+
+    faults = Faults(nemeses=NEMESES, compose=compose_schedule, follow=hangs)
+    end, run = perform(replace(parts_of(toy_name), faults=faults), tmp_path)
+    assert "phase chaos did not come to its end" in str(end.error)
+    assert [name for name, _ in run.phases] == PHASES
 
 
 def test_unknown_errors_keep_their_name() -> None:
