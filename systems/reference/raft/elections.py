@@ -67,6 +67,7 @@ class Elections(Membership):
         """
         if term <= self.term:
             raise InvariantError(f"term {self.term} cannot become {term}")
+        self.end_transfer(True)
         self.term = term
         self.voted_for = vote
         self.persist_hard()
@@ -114,7 +115,7 @@ class Elections(Membership):
             for client, session, seq in waiting.values():
                 reply = ClientReply(session, seq, False, None, DEPOSED, None)
                 self.answer_client(client, reply)
-            self.end_transfer(True)
+            self.end_transfer(False)
             self.end_change(False, "deposed")
         self.fail_reads()
 
@@ -340,7 +341,7 @@ class Elections(Membership):
             self.send(target, TimeoutNow(self.term))
 
     def end_transfer(self, deposed: bool) -> None:
-        """Handed over, or given up after an election timeout."""
+        """Handed over, as a higher term shows, or given up after an election timeout."""
         if self.transfer_to is None:
             return
         client, target = self.transfer_client, self.transfer_to
