@@ -21,7 +21,7 @@ from dissensus.harness.ops import Op, OpType
 from dissensus.harness.randomness import Rng
 from dissensus.harness.sim.mishaps import Mishaps
 from dissensus.harness.sim.network import Weather
-from dissensus.harness.sim.profiles import PROFILES, Profile
+from dissensus.harness.sim.profiles import DRAWN, Profile
 from dissensus.harness.system import Client, ClientSession, System, outcome_of
 
 Judge = Callable[[History], Optional[str]]
@@ -89,7 +89,7 @@ class _Run:
         rng = Rng(seed, "explore")
         self.seed = seed
         self.limits = limits
-        self.profile = profile or rng.choice(PROFILES)
+        self.profile = profile or rng.choice(DRAWN)
         self.size = rng.choice(SIZES)
         self.concurrency = rng.between(*CLIENTS)
         self.keys = rng.between(*KEYS)

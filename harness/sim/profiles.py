@@ -57,6 +57,8 @@ class Profile(NamedTuple):
     fsync_ns: Tuple[int, int] = (50_000, 2 * MS)
     weathers: Tuple[Weather, ...] = (Weather(),)
     """One is drawn for the links between nodes."""
+    share: int = 1
+    """Runs that draw this profile, relative to the others: more where its bugs are rare."""
 
 
 CALM = Weather(latency_lo_ns=MS // 10, latency_hi_ns=2 * MS)
@@ -112,11 +114,12 @@ PROFILES: List[Profile] = [
     ),
     Profile(
         "split-vote",
-        {TRIP: 8, FREEZE: 4, KILL_LEADER: 2},
+        {TRIP: 8, KILL_LEADER: 3, FREEZE: 1},
         gap=(5, 80),
         lasts=(1, 10),
         fsync_ns=(MS // 10, 2 * MS),
         weathers=(LAZY, WIDE),
+        share=2,
     ),
     Profile(
         "figure-8",
@@ -134,3 +137,6 @@ PROFILES: List[Profile] = [
         weathers=(CALM, WIDE, ROUGH),
     ),
 ]
+
+DRAWN: List[Profile] = [profile for profile in PROFILES for _ in range(profile.share)]
+"""What a run draws its profile from."""
