@@ -231,7 +231,7 @@ class _Follower:
             if fault is not None:
                 return fault
             await self.pass_to(self.env.now() + RETRY_NS)
-        for kind in kinds[1:]:
+        for kind in kinds[1:] if self.env.now() + LAST_LEAST_NS <= self.until else ():
             fault = await self.injector.draw(kind)
             if fault is not None:
                 return fault

@@ -199,6 +199,13 @@ def test_a_kind_without_targets_gives_way_and_a_word_without_any_is_told(sim: Ma
     assert 7 * SECOND <= mark["t"] < 12 * SECOND
 
 
+def test_the_phase_may_end_while_it_waits_for_targets(sim: Make) -> None:
+    w = sim(leader=None)
+    follow(w, [entry(SECOND, SECOND, "partition-leader", "partition-one")], 2 * SECOND)
+    assert w.names() == ["mark", "over"]
+    assert w.last("over") == 2 * SECOND
+
+
 def test_what_had_no_effect_is_dealt_again_in_place_of_a_spare(sim: Make) -> None:
     w = sim(nodes=3, leader=None)
     words = ["kill-leader", "pause-one", "kill-leader", "pause-one", "pause-one", "pause-one"]
