@@ -40,7 +40,6 @@ from dissensus.systems.reference.core.durable import Durable
 from dissensus.systems.reference.core.effects import (
     Applied,
     CancelTimer,
-    Effect,
     Evidence,
     Mark,
     Persist,
@@ -57,7 +56,6 @@ RULE = "----"
 ALARM = "!!"
 DELIVERIES_MAX = 5_000
 """Of one `settle`: a cluster that is not quiet after so many never will be."""
-MS = 1_000_000
 
 Pair = tuple[str, str]
 
@@ -68,7 +66,9 @@ class Dialect:
 
     messages: tuple[type, ...]
     make: Callable[[str, tuple[str, ...], dict[str, Any]], Protocol]
-    """(node, members at the start or () for one that joins, options) -> a new core."""
+    """(node, members at the start or () for one that joins, options) -> a new core; its `status()`
+    has role, term, leader and commit.
+    """
     admin_op: Callable[[str, Mapping[str, Any]], Any]
     """(command, arguments) -> the `op` of an `Admin` event. Raises UserError."""
     commands: Mapping[str, Callable[[Stage, list[str]], None]] = field(default_factory=dict)
@@ -130,7 +130,7 @@ class Stage:
         """A new cluster: nothing of the one before is left."""
         names, options = _split(line)
         self.members = tuple(names)
-        self.options = {name: _plain(value) for name, value in options.items()}
+        self.options = {name: words.value(value) for name, value in options.items()}
         self.cluster = Untimed(self._make, self._observe)
         for name in names:
             self.cluster.node(name)
@@ -299,7 +299,7 @@ class Stage:
     def request(self, line: list[str]) -> None:
         (client, name, *op), said = _split(line)
         seq = int(said.get("seq", self._next_seq(client)))
-        values = tuple(_plain(word) if at > 1 else word for at, word in enumerate(op))
+        values = tuple(words.value(word) if at > 1 else word for at, word in enumerate(op))
         asked = ClientRequest(int(said.get("session", 0)), seq, int(said.get("acked", 0)), values)
         self.cluster.request(name, client, asked)
 
@@ -313,7 +313,7 @@ class Stage:
 
     def admin(self, line: list[str]) -> None:
         (name, command), said = _split(line)
-        args = {key: _plain(value) for key, value in said.items()}
+        args = {key: words.value(value) for key, value in said.items()}
         self.cluster.admin(name, "operator", self.dialect.admin_op(command, args))
 
     # -- what is seen -----------------------------------------------------------------------------
@@ -345,7 +345,7 @@ class Stage:
     def timers(self, names: list[str]) -> None:
         for name in names:
             for timer, bounds in sorted(self.cluster.node(name).armed.items()):
-                self.said.append(f"{name} {timer}: {_span(*bounds)}")
+                self.said.append(f"{name} {timer}: {words.of_span(*bounds)}")
 
     def note(self, line: list[str]) -> None:
         self.noted |= set(line)
@@ -400,18 +400,18 @@ class Stage:
 
     def _on_held(self, name: str, what: Held) -> None:
         if self.cluster.nodes[name].holds:
-            self._tell(f"holds back: {_said(what.effect)}")
+            self._tell(f"holds back: {words.of_effect(what.effect)}")
 
     def _on_lost(self, name: str, what: Lost) -> None:
         self._scene("", f"{name} crashes")
         for patch in what.patches:
             self._tell(f"loses {words.of_patch(patch)}")
         for effect in what.effects:
-            self._tell(f"never {_said(effect)}")
+            self._tell(f"never {words.of_effect(effect)}")
 
     def _on_set_timer(self, name: str, what: SetTimer) -> None:
         if "timers" in self.noted:
-            self._tell(f"sets {what.name}: {_span(what.lo_ns, what.hi_ns)}")
+            self._tell(f"sets {what.name}: {words.of_span(what.lo_ns, what.hi_ns)}")
 
     def _on_cancel_timer(self, name: str, what: CancelTimer) -> None:
         if "timers" in self.noted:
@@ -421,14 +421,6 @@ class Stage:
         if "marks" in self.noted:
             fields = " ".join(f"{key}={value}" for key, value in what.fields.items())
             self._tell(f"* {what.name} {fields}".rstrip())
-
-
-def _said(effect: Effect) -> str:
-    """What an effect that can be held does."""
-    if isinstance(effect, Send):
-        return f"sends {effect.dst} {words.of_message(effect.msg)}"
-    assert isinstance(effect, Reply)
-    return f"answers {effect.client}: {words.of_result(effect.result)}"
 
 
 def _pair(word: str) -> Pair:
@@ -444,22 +436,6 @@ def _split(line: list[str]) -> tuple[list[str], dict[str, str]]:
     return [word for word in line if "=" not in word], named
 
 
-def _plain(value: str) -> Any:
-    """yes and no, integers, lists with commas (`-` is an empty one); else the word itself."""
-    if value in ("yes", "no"):
-        return value == "yes"
-    if value.lstrip("-").isdigit():
-        return int(value)
-    if value == "-":
-        return []
-    return value.split(",") if "," in value else value
-
-
-def _span(lo_ns: int, hi_ns: int) -> str:
-    lo, hi = f"{lo_ns / MS:g}", f"{hi_ns / MS:g}"
-    return f"{lo} ms" if lo == hi else f"{lo} to {hi} ms"
-
-
 TELL: dict[type, Callable[[Stage, str, Any], None]] = {
     Start: Stage._on_start,
     Recv: lambda s, n, e: s._scene(n, f"{e.src}>{n} {words.of_message(e.msg)}"),
@@ -469,8 +445,8 @@ TELL: dict[type, Callable[[Stage, str, Any], None]] = {
     Lost: Stage._on_lost,
     Held: Stage._on_held,
     Persist: lambda s, n, e: s._tell(f"writes {words.of_patch(e.patch)}"),
-    Send: lambda s, n, e: s._tell(_said(e)),
-    Reply: lambda s, n, e: s._tell(_said(e)),
+    Send: lambda s, n, e: s._tell(words.of_effect(e)),
+    Reply: lambda s, n, e: s._tell(words.of_effect(e)),
     Applied: Stage._on_applied,
     SetTimer: Stage._on_set_timer,
     CancelTimer: Stage._on_cancel_timer,

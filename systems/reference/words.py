@@ -20,7 +20,9 @@ from dissensus.systems.reference.core.durable import (
     Hard,
     Snapshot,
 )
+from dissensus.systems.reference.core.effects import Effect, Reply, Send
 
+MS = 1_000_000
 CONFIG_SETS = ("voters", "outgoing", "learners", "next_learners", "removed")
 """Sets of a packed configuration, in their order (`raft.config.Config`)."""
 VERDICTS = ("ok", "granted")
@@ -131,6 +133,20 @@ def of_result(result: Any) -> str:
     return repr(result)
 
 
+def of_effect(effect: Effect) -> str:
+    """A Send or a Reply: what can be held back."""
+    if isinstance(effect, Send):
+        return f"sends {effect.dst} {of_message(effect.msg)}"
+    assert isinstance(effect, Reply)
+    return f"answers {effect.client}: {of_result(effect.result)}"
+
+
+def of_span(lo_ns: int, hi_ns: int) -> str:
+    """`300 to 600 ms`."""
+    lo, hi = f"{lo_ns / MS:g}", f"{hi_ns / MS:g}"
+    return f"{lo} ms" if lo == hi else f"{lo} to {hi} ms"
+
+
 # -- back ------------------------------------------------------------------------------------------
 
 
@@ -172,3 +188,14 @@ def message(kind: type, words: dict[str, str]) -> Any:
     if said:
         raise ValueError(f"{kind.__name__} has no field {', '.join(said)}")
     return kind(**values)
+
+
+def value(word: str) -> Any:
+    """yes and no, integers, lists with commas (`-` is an empty one); else the word itself."""
+    if word in ("yes", "no"):
+        return word == "yes"
+    if word.lstrip("-").isdigit():
+        return int(word)
+    if word == "-":
+        return []
+    return word.split(",") if "," in word else word
