@@ -1,7 +1,7 @@
 // The clients' lanes: every operation as a bar, from its invocation to its completion. Zoomed out,
 // a lane shows how busy it was, with every info and fail still in sight.
 
-const LANE_TALL = 22, LANE_LOW = 6;
+const LANE_TALL = 22, LANE_LOW = 3;
 const LANES_ROOM = 420;
 const BARS_PER_PX = 0.25;
 const SHADES = 6;
@@ -21,12 +21,12 @@ const clients = {
     drawBands(pen, stage);
     const { model } = stage;
     const tall = this.laneHeight(stage);
-    pen.gap = tall > 10 ? 3 : 1;
+    pen.gap = tall > 10 ? 3 : tall > 5 ? 1 : 0;
     for (let lane = 0; lane < model.laneNames.length; lane++) {
       const y = this.top + lane * tall;
       pen.ctx.fillStyle = pen.colours.line;
       pen.ctx.globalAlpha = 0.5;
-      pen.ctx.fillRect(0, y + tall - 1, pen.width, 1);
+      if (tall > 5) pen.ctx.fillRect(0, y + tall - 1, pen.width, 1);
       pen.ctx.globalAlpha = 1;
       const [from, to] = laneRange(stage, lane);
       const many = to - from > pen.width * BARS_PER_PX;

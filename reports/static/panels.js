@@ -49,7 +49,7 @@ function endOf(fault, stage) {
 function usualTop(values) {
   const some = Array.from(values).filter((value) => value > 0).sort((a, b) => a - b);
   if (!some.length) return 1;
-  const usual = some[Math.floor(some.length * 0.97)], most = some[some.length - 1];
+  const usual = some[Math.floor(some.length * 0.9)], most = some[some.length - 1];
   return most > BURST * usual ? usual * 1.2 : most;
 }
 

@@ -101,7 +101,7 @@ class Stage {
 
   /** Put an anomaly into focus and into view; -1 takes the focus away. */
   look(number, { move = true } = {}) {
-    this.focus = number;
+    this.focus = this.anomalies[number] ? number : -1;
     this.badges = new Map();
     this.focusKeys = new Set();
     const anomaly = this.anomalies[number];

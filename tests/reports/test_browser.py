@@ -29,6 +29,8 @@ pytestmark = [
 Run = tuple[RunView, VerdictFile]
 COLOURS_LEAST = 8
 """A panel that was drawn has more colours than its ground."""
+SOLID_LEAST = 1000
+"""Pixels in the full colour of `ok`, where some dozen operations are in sight."""
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,24 @@ def test_the_anomaly_is_in_sight_at_first(
     )
     for row in rows:
         assert begin < run.history.t_inv[row] / 1e9 < end
+
+
+def test_without_an_anomaly_no_operation_steps_back(page: Browser, tmp_path: Path) -> None:
+    run, verdicts = write_specimen(tmp_path)
+    good = [v for v in verdicts.verdicts if not v.certificates]
+    page.open(write_report(run, VerdictFile(validity="VALID", exit_code=0, verdicts=good)))
+    page.evaluate("location.hash = 't=26.4,26.8'")
+    page.wait("document.getElementById('window').textContent.startsWith('26.4')")
+    solid = page.evaluate("""(() => {
+        const canvas = document.querySelector(".panel-clients canvas");
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        let found = 0;
+        for (let i = 0; i < data.length; i += 4) {
+          found += data[i] === 0x0b && data[i + 1] === 0x6e && data[i + 2] === 0x99;
+        }
+        return found;
+    })()""")
+    assert solid > SOLID_LEAST
 
 
 def test_a_link_leads_to_an_operation(
