@@ -148,14 +148,20 @@ def perform(plan: Plan, base: Path) -> Finished:
 
     from dissensus.harness import store
     from dissensus.harness.cli import explain
+    from dissensus.harness.errors import DissensusError
     from dissensus.harness.interrupt import Interrupts
     from dissensus.harness.progress import Display, Tally
     from dissensus.harness.provenance import gather
-    from dissensus.harness.runner import make_run
+    from dissensus.harness.runner import make_run, prepare
 
     parts = parts_of(plan)
     begun = datetime.now().astimezone()
     folder = store.create(base, parts.system.name, plan.seed, now=begun)
+    try:
+        prepared = prepare(parts, folder)
+    except DissensusError:
+        store.discard(folder)
+        raise
     provenance = gather(plan, parts.system, engine=engine(), begun=begun, argv=sys.argv)
     tally = Tally()
     with Display(tally, title_of(plan, parts.system.name)):
@@ -164,9 +170,7 @@ def perform(plan: Plan, base: Path) -> Finished:
             last_words=lambda: f"left in the middle; to undo what is left: dissensus heal {folder}",
         )
         with hints:
-            end = make_run(
-                parts, folder, provenance=provenance, tally=tally, stop=lambda: hints.asked
-            )
+            end = make_run(prepared, provenance=provenance, tally=tally, stop=lambda: hints.asked)
         tally.note = "judging"
         run, verdicts = judged(folder, end)
     if end.error is not None:

@@ -110,22 +110,23 @@ def header_of(parts: Parts) -> dict[str, Any]:
     }
 
 
-def make_run(
-    parts: Parts,
-    folder: Path,
-    *,
-    provenance: Mapping[str, Any],
-    tally: Tally | None = None,
-    stop: Callable[[], bool] = lambda: False,
-) -> RunEnd:
-    """Make the run in its folder. `stop` is asked a few times a second whether to end it early.
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A run that can begin."""
 
-    Never raises for what the system or the machine did: that is in what it returns, and in the
-    history as far as that could be written. Raises OSError where not even a history can be begun,
-    UserError for faults that the cluster cannot do.
+    parts: Parts
+    folder: Path
+    cluster: Cluster
+    schedule: Sequence[Any]
+
+
+def prepare(parts: Parts, folder: Path) -> Prepared:
+    """See whether everything fits, before anything is begun or written.
+
+    Raises UserError for faults that the cluster cannot do, EnvironmentFault for a cluster that the
+    system, or this machine, cannot have.
     """
     plan = parts.plan
-    tally = tally or Tally()
     most_ns = WARMUP_MAX_NS + plan.time_ns + HEAL_MAX_NS + FINAL_MAX_NS + TEARDOWN_MAX_NS
     spec = ClusterSpec(
         nodes=plan.node_names(),
@@ -139,21 +140,31 @@ def make_run(
     schedule = parts.faults.compose(
         plan.faults, cluster, size=plan.nodes, seed=plan.seed, length_ns=plan.time_ns
     )
+    return Prepared(parts=parts, folder=folder, cluster=cluster, schedule=schedule)
+
+
+def make_run(
+    prepared: Prepared,
+    *,
+    provenance: Mapping[str, Any],
+    tally: Tally | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> RunEnd:
+    """Make the run in its folder. `stop` is asked a few times a second whether to end it early.
+
+    Never raises for what the system or the machine did: that is in what it returns, and in the
+    history as far as that could be written. Raises OSError where not even a history can be begun.
+    """
+    tally = tally or Tally()
+    folder = prepared.folder
     store.write_json(folder / store.RUN, provenance)
     recorder = Recorder(
-        folder / store.EVENTS, header_of(parts), on_op=tally.op, on_event=tally.event
+        folder / store.EVENTS, header_of(prepared.parts), on_op=tally.op, on_event=tally.event
     )
+    store.publish(folder)
     try:
-        runner = Runner(
-            parts,
-            cluster=cluster,
-            schedule=schedule,
-            recorder=recorder,
-            folder=folder,
-            provenance=provenance,
-            stop=stop,
-        )
-        return cluster.run(runner.run())
+        runner = Runner(prepared, recorder=recorder, provenance=provenance, stop=stop)
+        return prepared.cluster.run(runner.run())
     finally:
         recorder.close()
 
@@ -163,22 +174,20 @@ class Runner:
 
     def __init__(
         self,
-        parts: Parts,
+        prepared: Prepared,
         *,
-        cluster: Cluster,
-        schedule: Sequence[Any],
         recorder: Recorder,
-        folder: Path,
         provenance: Mapping[str, Any],
         stop: Callable[[], bool],
     ) -> None:
+        parts, cluster, folder = prepared.parts, prepared.cluster, prepared.folder
         plan = parts.plan
         self.parts = parts
         self.plan = plan
         self.cluster = cluster
         self.env = cluster.env
         self.recorder = recorder
-        self._schedule = schedule
+        self._schedule = prepared.schedule
         self._folder = folder
         self._provenance = provenance
         self._stop = stop

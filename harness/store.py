@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ class VerdictFile(msgspec.Struct, kw_only=True):
 
 
 def create(base: Path, name: str, seed: int, *, now: datetime) -> Path:
-    """A new, empty folder for a run, with `latest` pointing to it."""
+    """A new, empty folder for a run. Once there is something in it: `publish`."""
     parent = base / "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
     stem = f"{now:%Y%m%dT%H%M%S}-{seed}"
     for number in range(1, SAME_NAME_MAX):
@@ -59,9 +60,20 @@ def create(base: Path, name: str, seed: int, *, now: datetime) -> Path:
         except OSError as error:
             raise EnvironmentFault(f"cannot make the run's folder {folder}: {error}") from error
         (folder / "nodes").mkdir()
-        point(parent / LATEST, folder.name)
         return folder
     raise EnvironmentFault(f"{parent} already holds {SAME_NAME_MAX} runs named {stem}")
+
+
+def publish(folder: Path) -> None:
+    """From now on this run is the latest of its name."""
+    point(folder.parent / LATEST, folder.name)
+
+
+def discard(folder: Path) -> None:
+    """Remove the folder of a run that was never begun; one in which anything lies is kept."""
+    with suppress(OSError):
+        (folder / "nodes").rmdir()
+        folder.rmdir()
 
 
 def point(link: Path, target: str) -> None:

@@ -96,8 +96,8 @@ def test_wrong_words_are_named_and_nothing_is_begun(
     err = capsys.readouterr().err
     with pytest.raises(UserError, match=told):
         raise UserError(err)
-    runs = [p for p in (tmp_path / "store").rglob("*") if p.is_file()]
-    assert runs == []
+    assert "begun" not in err
+    assert list((tmp_path / "store").glob("*/*")) == []
 
 
 @pytest.fixture
@@ -206,5 +206,5 @@ def test_a_report_that_the_disk_does_not_take_changes_no_verdict(
 def test_a_store_that_cannot_be_written_exits_3(
     toy_name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call(["run", toy_name, "--on", "sim", "--store", "/dev/null/store"]) in (3, 4)
+    assert call(["run", toy_name, "--on", "sim", "--store", "/dev/null/store"]) == 3
     assert "/dev/null" in capsys.readouterr().err

@@ -25,7 +25,7 @@ from dissensus.harness.journal import read_journal
 from dissensus.harness.plan import Plan
 from dissensus.harness.progress import Tally
 from dissensus.harness.registry import load_system
-from dissensus.harness.runner import Faults, Parts, RunEnd, make_run
+from dissensus.harness.runner import Faults, Parts, RunEnd, make_run, prepare
 from dissensus.harness.verdict import Validity, compose
 from dissensus.harness.workloads import load_workload
 from dissensus.nemeses.schedule import compose as compose_schedule
@@ -47,7 +47,7 @@ def parts_of(system: str, bug: str = "", **plan: Any) -> Parts:
 
 
 def perform(parts: Parts, folder: Path, **options: Any) -> tuple[RunEnd, RunView]:
-    end = make_run(parts, folder, provenance={"seed": parts.plan.seed}, **options)
+    end = make_run(prepare(parts, folder), provenance={"seed": parts.plan.seed}, **options)
     return end, store.load(folder)
 
 
@@ -331,7 +331,7 @@ def test_a_fault_that_the_cluster_cannot_do_is_refused_before_anything_begins(
     monkeypatch.setattr(SimCluster, "capabilities", frozenset({"kill"}))
     monkeypatch.setattr(SimCluster, "refusals", {"pause": "nobody pauses here"})
     with pytest.raises(UserError, match=r"'pause' cannot be injected on sim: nobody pauses here"):
-        make_run(parts_of(toy_name, faults=("pause",)), tmp_path, provenance={})
+        prepare(parts_of(toy_name, faults=("pause",)), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,7 +13,7 @@ from dissensus.harness.checker import RunView
 from dissensus.harness.errors import SystemFault, UserError
 from dissensus.harness.plan import Plan
 from dissensus.harness.registry import load_system
-from dissensus.harness.runner import Faults, Parts, RunEnd, make_run
+from dissensus.harness.runner import Faults, Parts, RunEnd, make_run, prepare
 from dissensus.harness.scenario import Scenario, Stage, host_beside, load_scenario
 from dissensus.harness.workloads import load_workload
 from dissensus.nemeses.schedule import compose, run_schedule
@@ -37,7 +37,7 @@ def perform(toy_name: str, tmp_path: Path) -> Perform:
             faults=Faults(nemeses=NEMESES, compose=compose, follow=run_schedule),
             scenario=Scenario(play=play),
         )
-        return make_run(parts, tmp_path, provenance={}), store.load(tmp_path)
+        return make_run(prepare(parts, tmp_path), provenance={}), store.load(tmp_path)
 
     return run
 

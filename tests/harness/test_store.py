@@ -168,12 +168,22 @@ def test_folders_are_never_shared(tmp_path: Path) -> None:
     second = store.create(tmp_path, "raft", 7, now=NOW)
     assert first.name == "20261124T120000-7"
     assert second.name == "20261124T120000-7-2"
+    assert not (tmp_path / "raft" / store.LATEST).exists()
     write_run(second)
+    store.publish(second)
     assert store.find(tmp_path / "raft") == second
     assert store.find(tmp_path / "raft" / "latest") == second
     assert store.find(second / store.EVENTS) == second
     with pytest.raises(FileExistsError):
         write_run(second)
+
+
+def test_a_run_that_was_never_begun_leaves_nothing(tmp_path: Path) -> None:
+    one, two = (store.create(tmp_path, "raft", seed, now=NOW) for seed in (1, 2))
+    (two / "nodes" / "n1").mkdir()
+    for folder in (one, two):
+        store.discard(folder)
+    assert [path.name for path in (tmp_path / "raft").iterdir()] == [two.name]
 
 
 def test_a_name_cannot_leave_the_store(tmp_path: Path) -> None:
