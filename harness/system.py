@@ -179,7 +179,7 @@ class System(Protocol):
 
     @abstractmethod
     def argv(self, spec: NodeSpec) -> Sequence[str]:
-        """The command that runs the node in the foreground."""
+        """The command that runs the node in the foreground, in its data directory."""
         ...
 
     def environ(self, spec: NodeSpec) -> Mapping[str, str]:

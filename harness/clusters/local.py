@@ -101,7 +101,6 @@ class LocalCluster:
         self._block: AnyBlock | None = None
         self._relay: Child | None = None
         self._connection: RelayClient | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def block(self) -> AnyBlock:
@@ -148,8 +147,28 @@ class LocalCluster:
         return healing.heal(run_dir, keep=keep)
 
     def run(self, coro: Coroutine[Any, Any, T]) -> T:
-        """Drive `coro` to its end on an event loop (`AsyncioEnv.run`)."""
-        return self._env.run(coro)
+        """Drive `coro` to its end on an event loop of its own (`AsyncioEnv.run`)."""
+        return self._env.run(self._in_this_loop(coro))
+
+    async def _in_this_loop(self, coro: Coroutine[Any, Any, T]) -> T:
+        for child in self._children():
+            child.watch()
+        if self._relay is not None and self._relay.exit_code() is None:
+            await self._connect()
+        try:
+            return await coro
+        finally:
+            self._leave_loop()
+            await asyncio.sleep(0)  # closed transports tell their protocols in the next round
+
+    def _leave_loop(self) -> None:
+        """Nothing of this cluster belongs to a loop after this."""
+        self._connector.close()
+        for child in self._children():
+            child.unwatch()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     # -- set-up ---------------------------------------------------------------------------------
 
@@ -160,6 +179,7 @@ class LocalCluster:
         me = processes.identify(os.getpid(), self.token)
         self.journal.note("run", kind=self.kind, token=self.token, harness=me)
         self._start_relay()
+        await self._connect()
         for name in spec.nodes:
             self._make_node(name, join=False)
         for node in self.handles.values():
@@ -193,17 +213,19 @@ class LocalCluster:
             self._relay = Child.start(
                 [*command, str(control.fileno())],
                 log=spec.run_dir / RELAY_LOG,
+                ended=self._relay_ended,
                 token=self.token,
                 fds=[control.fileno()],
             )
-        self._relay.watch(self._relay_ended)
+        self._relay.watch()
 
-    async def _client(self) -> RelayClient:
-        """The connection to the relay, in the loop that runs now."""
-        loop = asyncio.get_running_loop()
-        if self._connection is None or self._loop is not loop:
-            self._loop = loop
-            self._connection = await RelayClient.open(self.block.control, self.token)
+    async def _connect(self) -> None:
+        """From the loop that runs now: while the connection lasts, the relay is no orphan."""
+        self._connection = await RelayClient.open(self.block.control, self.token)
+
+    def _client(self) -> RelayClient:
+        if self._connection is None:
+            raise InternalError("the cluster is not set up")
         return self._connection
 
     def _make_node(self, name: str, *, join: bool) -> LocalNode:
@@ -231,11 +253,11 @@ class LocalCluster:
         return node
 
     async def _open_relay_for(self, node: LocalNode) -> None:
-        relay = await self._client()
+        relay = self._client()
         await relay.call("node", name=node.name, number=self._numbers[node.name][1])
 
     async def _announce(self, node: str, pid: int) -> None:
-        relay = await self._client()
+        relay = self._client()
         await relay.call("process", node=node, pid=pid)
 
     def _node_ended(self, node: LocalNode, log: list[str]) -> None:
@@ -275,12 +297,9 @@ class LocalCluster:
 
     async def _teardown(self) -> list[str]:
         self._connector.close()
-        for child in self._children():
-            child.unwatch()
         if self.spec.keep and self._relay is not None and self._relay.exit_code() is None:
             return await self._keep()
-        if self._connection is not None:
-            self._connection.close()
+        self._leave_loop()
         left = await asyncio.to_thread(self._end_all)
         try:
             self.journal.note("teardown", left=left)
@@ -289,14 +308,14 @@ class LocalCluster:
         return left
 
     async def _keep(self) -> list[str]:
-        relay = await self._client()
+        relay = self._client()
         await relay.call("heal-all")
         await relay.call("keep", lifetime_ns=healing.KEPT_NS)
-        relay.close()
-        self.journal.note("kept", nodes=[n.name for n in self.handles.values() if n.pid])
+        up = [node.name for node in self.handles.values() if node.pid]
+        self._leave_loop()
         for child in self._children():
             child.release()
-        await asyncio.sleep(0)  # closed transports tell their protocols in the next round
+        self.journal.note("kept", nodes=up)
         return []
 
     def _children(self) -> list[Child]:

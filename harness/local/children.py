@@ -20,10 +20,13 @@ EXIT_POLL_S = 0.05
 class Child:
     """One process, from its start to its end."""
 
-    def __init__(self, process: subprocess.Popen[bytes], token: str, node: str) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], token: str, node: str, ended: Callable[[], object]
+    ) -> None:
         self._process = process
         self._token = token
         self._node = node
+        self._ended = ended
         self._watched: tuple[asyncio.AbstractEventLoop, int] | None = None
         """A pidfd that a loop watches."""
         self.asked = False
@@ -35,13 +38,16 @@ class Child:
         argv: Sequence[str],
         *,
         log: Path,
+        ended: Callable[[], object],
         token: str,
         node: str = "",
         environ: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         fds: Sequence[int] = (),
     ) -> Child:
-        """Start it. Raises SystemFault when the program cannot be run."""
+        """Start it. `ended` is called when it ends while a loop watches. Raises SystemFault when
+        the program cannot be run.
+        """
         environment = {**os.environ, **(environ or {}), TOKEN_VARIABLE: token, NODE_VARIABLE: node}
         try:
             output = log.open("ab")
@@ -50,7 +56,7 @@ class Child:
         with output:
             try:
                 process = subprocess.Popen(
-                    [*argv],
+                    [program_of(argv), *argv[1:]],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -61,7 +67,7 @@ class Child:
                 )
             except OSError as error:
                 raise SystemFault(f"cannot run {argv[0]!r}: {error.strerror}") from error
-        return cls(process, token, node)
+        return cls(process, token, node, ended)
 
     @property
     def pid(self) -> int:
@@ -75,18 +81,20 @@ class Child:
         """ "up", "paused" or "down"."""
         return processes.DOWN if self.exit_code() is not None else processes.state_of(self.pid)
 
-    def watch(self, ended: Callable[[], object]) -> None:
-        """Call `ended` in this loop as soon as it is gone."""
+    def watch(self) -> None:
+        """Call `ended` in this loop as soon as it is gone; nothing when it is gone already."""
         loop = asyncio.get_running_loop()
+        if self._watched is not None or self.exit_code() is not None:
+            return
         if not hasattr(os, "pidfd_open"):
-            self._poll(loop, ended)
+            self._poll(loop)
             return
         fd = os.pidfd_open(self.pid)
 
         def gone() -> None:
             self.unwatch()
             self._process.wait()
-            ended()
+            self._ended()
 
         loop.add_reader(fd, gone)
         self._watched = loop, fd
@@ -99,11 +107,11 @@ class Child:
             loop.remove_reader(fd)
             os.close(fd)
 
-    def _poll(self, loop: asyncio.AbstractEventLoop, ended: Callable[[], object]) -> None:
+    def _poll(self, loop: asyncio.AbstractEventLoop) -> None:
         if self.exit_code() is None:
-            loop.call_later(EXIT_POLL_S, self._poll, loop, ended)
+            loop.call_later(EXIT_POLL_S, self._poll, loop)
         else:
-            ended()
+            self._ended()
 
     def signal(self, number: int) -> None:
         """To its whole process group; nothing happens when that is gone."""
@@ -137,3 +145,9 @@ class Child:
         mine = [who for who in processes.with_token(self._token) if who.node == self._node]
         left += [who.pid for who in processes.end(mine) if who.pid not in left]
         return [f"process {pid} of {self._node or 'the run'} does not end" for pid in left]
+
+
+def program_of(argv: Sequence[str]) -> str:
+    """The program to run. A relative path is one of this process, not of the child's folder."""
+    program = argv[0]
+    return os.path.abspath(program) if os.sep in program else program

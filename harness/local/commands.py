@@ -77,11 +77,11 @@ class Operator:
         if command is None:
             self._say({"id": number, "error": f"unknown command {do!r}"})
             return
-        if do == "outcome":
-            self._outcome(number, **message)
-            return
         try:
-            self._say({"id": number, "result": command(self, **message)})
+            if do == "outcome":  # the only one whose answer waits
+                self._outcome(number, **message)
+            else:
+                self._say({"id": number, "result": command(self, **message)})
         except (EnvironmentFault, OSError) as error:
             self._say({"id": number, "error": str(error), "environment": True})
         except (UserError, TypeError, ValueError) as error:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from dissensus.harness.aio import foreign
@@ -122,7 +122,7 @@ class RelayConnector:
 
     def __init__(
         self,
-        relay: Callable[[], Awaitable[RelayClient]],
+        relay: Callable[[], RelayClient],
         way: Callable[[str, str, str], tuple[str, Address]],
     ) -> None:
         """`way(host, node, port)`: the IP address to call from, and the address to call."""
@@ -141,7 +141,7 @@ class RelayConnector:
         return await foreign(self._connect(f"{host} to {node}", source, target, codec))
 
     async def _connect(self, what: str, source: str, target: Address, codec: Codec) -> Conn:
-        relay = await self._relay()
+        relay = self._relay()
         loop = asyncio.get_running_loop()
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:

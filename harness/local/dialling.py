@@ -67,6 +67,7 @@ class Call:
         "_settle",
         "_source",
         "_target",
+        "born_ns",
     )
 
     def __init__(
@@ -82,6 +83,7 @@ class Call:
     ) -> None:
         """`source`: the IP address that the node sees; `links`: from the caller, and to it."""
         self._loop = loop
+        self.born_ns = loop.now()
         self._near = near
         self._far: socket.socket | None = None
         self._source = source

@@ -108,6 +108,7 @@ class Flow:
         "_src",
         "_timer",
         "back",
+        "born_ns",
         "dead",
         "ended",
         "link",
@@ -130,6 +131,7 @@ class Flow:
         """Read, due, not taken by the destination's kernel."""
         self._timer: Timer | None = None
         self.link = link
+        self.born_ns = connection.loop.now()
         self.ended = False
         """The source has said its last."""
         self.over = False

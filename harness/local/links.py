@@ -26,6 +26,9 @@ class Traveller(Protocol):
 
     def changed(self) -> None: ...
 
+    born_ns: int
+    """When it began."""
+
     def expire(self) -> None:
         """The link was cut for longer than a connection lives."""
         ...

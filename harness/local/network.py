@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ class LocalLinks:
 
     def __init__(
         self,
-        relay: Callable[[], Awaitable[RelayClient]],
+        relay: Callable[[], RelayClient],
         hosts: Callable[[], Iterable[str]],
         kinds: Callable[[], Mapping[str, int]],
         probe_ip: Callable[[], str],
@@ -69,8 +69,7 @@ class LocalLinks:
             max((shape.delay_ns + shape.jitter_ns for shape in shapes), default=0)
             for shapes in self._shapes.values()
         )
-        relay = await foreign(self._relay())
-        return await foreign(probe(relay, self._probe_ip(), known, BOUND_NS + slowest))
+        return await foreign(probe(self._relay(), self._probe_ip(), known, BOUND_NS + slowest))
 
     def _known(self, pairs: Iterable[Pair]) -> list[Pair]:
         found = list(pairs)
@@ -81,8 +80,7 @@ class LocalLinks:
         return found
 
     async def _call(self, do: str, **arguments: Any) -> Any:
-        relay = await foreign(self._relay())
-        return await foreign(relay.call(do, **arguments))
+        return await foreign(self._relay().call(do, **arguments))
 
 
 def check_shape(shape: Shape) -> None:

@@ -138,6 +138,7 @@ class LocalNode:
         child = self.child = Child.start(
             self._system.argv(self.spec),
             log=self._log,
+            ended=self._gone,
             token=self._token,
             node=self.name,
             environ=self._system.environ(self.spec),
@@ -145,7 +146,7 @@ class LocalNode:
         )
         try:
             await self._announce(self.name, child.pid)
-            child.watch(lambda: self._gone(child))
+            child.watch()
             await self._wait_until_ready(child)
         except BaseException:
             child.kill()
@@ -198,8 +199,8 @@ class LocalNode:
             f"{self.name} is not {reached} {STOPPED_POLLS_MAX} ms after signal {number}"
         )
 
-    def _gone(self, child: Child) -> None:
-        if not child.asked:
+    def _gone(self) -> None:
+        if self.child is not None and not self.child.asked:
             self._ended(self, last_lines(self.logs()))
 
     def _last_words(self) -> str:

@@ -46,6 +46,7 @@ OWNER_NS_MAX = 30_000_000_000
 """A harness connects within a second; one that was killed in its set-up never."""
 ACCEPT_AGAIN_NS = 50_000_000
 """Pause of a listener that could not accept."""
+LOG_LINES_MAX = 2000
 ACCEPTS_MAX = 64
 """Connections taken in one round of the loop: others have a turn in between."""
 
@@ -189,10 +190,12 @@ class Relay:
 
     def _tick(self) -> None:
         now = self.loop.now()
+        latest_ns = now - self.config.reset_after_ns
         for link in self.links():
-            if link.is_cut and now - link.cut_ns > self.config.reset_after_ns:
+            if link.is_cut and link.cut_ns < latest_ns:
                 for traveller in list(link.travellers):
-                    traveller.expire()
+                    if traveller.born_ns < latest_ns:
+                        traveller.expire()
         if not self.owners and now > self.deadline_ns and (self.owned or now > self._alone_ns):
             say("the lifetime of this run is over and its harness is gone: ending its nodes")
             left = end(who for who in with_token(self.config.token) if who.pid != os.getpid())
@@ -200,9 +203,17 @@ class Relay:
             self.loop.stop()
 
 
+class _Log:
+    """relay.log, which a stranger that calls again and again must not fill the disk with."""
+
+    left = LOG_LINES_MAX
+
+
 def say(text: str) -> None:
     """A line into relay.log."""
-    print(text, file=sys.stderr, flush=True)
+    if _Log.left:
+        _Log.left -= 1
+        print(text if _Log.left else "nothing more is said", file=sys.stderr, flush=True)
 
 
 def main(argv: list[str]) -> int:

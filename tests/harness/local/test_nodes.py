@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -247,7 +248,7 @@ def test_strangers_are_not_let_in(aviary: Make) -> None:
             await call()
         log = (a.cluster.spec.run_dir / "relay.log").read_text()
         assert "reset a call to n1 from 127.0.0.1:" in log
-        status = await (await a.cluster._client()).call("status")
+        status = await a.cluster._client().call("status")
         assert status["strangers"] == 1
 
     aviary().run(story)
@@ -323,3 +324,37 @@ def test_a_node_that_calls_over_ipv6_sockets_is_known(aviary: Make) -> None:
     if not Path("/proc/net/tcp6").exists():
         pytest.skip("this kernel has no IPv6")
     aviary(nodes=2, modes={"n1": "ipv6", "n2": "ipv6"}).run(story)
+
+
+def test_a_cluster_lives_through_several_runs_of_its_loop(aviary: Make) -> None:
+    one = aviary()
+    seen: list[Any] = []
+    one.cluster.observe = lambda kind, fields: seen.append(fields["node"])
+
+    async def talk(words: list[Any]) -> Any:
+        return await (await one.talk("n1")).say(*words)
+
+    async def wait() -> None:
+        with pytest.raises(Disconnected):
+            await talk(["exit", 3])
+        while not seen:
+            await one.cluster.env.sleep(MS)
+
+    one.cluster.run(one.cluster.setup())
+    assert one.cluster.run(talk(["echo", 1])) == [1]
+    one.cluster.run(wait())
+    assert seen == ["n1"]
+    assert one.cluster.run(one.cluster.teardown()) == []
+
+
+def test_a_program_beside_the_user_is_found(aviary: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path in argv is one of the harness, though nodes run in their data directory."""
+
+    async def story(a: Any) -> None:
+        assert await (await a.talk("n1")).say("echo", 1) == [1]
+
+    one = aviary()
+    whole = one.system.argv
+    program = os.path.relpath(sys.executable)
+    monkeypatch.setattr(one.system, "argv", lambda spec: [program, *whole(spec)[1:]])
+    one.run(story)
