@@ -105,10 +105,12 @@ class Membership(Reads):
             raise ValueError(f"{node} was removed; a node that returns needs a new id")
 
     def check_caught_up(self, node: str) -> None:
-        """A learner that lacks more than one batch would hold up commitment (4.2.1)."""
+        """A learner that is not there, or lacks more than one batch, would hold up commitment
+        (4.2.1).
+        """
         progress = self.progress.get(node)
         match = 0 if progress is None else progress.match
-        if match + self.options.max_entries < self.log.last:
+        if match == 0 or match + self.options.max_entries < self.log.last:
             raise ValueError(f"{node} lags behind: it has {match} of {self.log.last} entries")
 
     def change_refused(self) -> Optional[str]:

@@ -22,20 +22,29 @@ from dissensus.systems.reference.wire.frames import ClientHello, client_codec
 
 WAIT_S = 20
 NAMES = ("n1", "n2", "n3")
+LATE = "n4"
 
 
 def specs_in(folder: Path) -> dict[str, NodeSpec]:
-    sockets = [socket.socket() for _ in NAMES]
+    """Three first members, and n4, which joins later: the others do not know it."""
+    sockets = [socket.socket() for _ in (*NAMES, LATE)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
-    peers = {n: {"client": one.getsockname()[:2]} for n, one in zip(NAMES, sockets, strict=True)}
+    addresses = [one.getsockname()[:2] for one in sockets]
     for one in sockets:
         one.close()
+    peers = {n: {"client": a} for n, a in zip((*NAMES, LATE), addresses, strict=True)}
+    first = {name: peers[name] for name in NAMES}
     return {
         name: NodeSpec(
-            name=name, listen=peers[name], peers=peers, data_dir=folder / name, initial=NAMES
+            name=name,
+            listen=peers[name],
+            peers=peers if name == LATE else first,
+            data_dir=folder / name,
+            initial=NAMES,
+            join=name == LATE,
         )
-        for name in NAMES
+        for name in peers
     }
 
 
@@ -88,16 +97,21 @@ class Processes:
         self.specs = specs_in(folder)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         for name in NAMES:
-            self.system.prepare(self.specs[name])
             self.start(name)
 
     def start(self, name: str) -> None:
+        self.system.prepare(self.specs[name])
         argv = self.system.argv(self.specs[name])
         self.running[name] = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
 
     def kill(self, name: str) -> None:
         self.running[name].kill()
         self.running[name].wait()
+
+    async def up(self, *names: str) -> None:
+        """Wait until they answer."""
+        for name in names:
+            await until(lambda name=name: self.system.info(None, self.specs[name]))
 
     async def leader(self, among: tuple[str, ...] = NAMES) -> str:
         async def found() -> str | None:
@@ -134,15 +148,19 @@ async def until(found: Callable[[], Awaitable[Any]]) -> Any:
 @pytest.fixture
 def nodes(tmp_path: Path) -> Iterator[Processes]:
     made = Processes(tmp_path)
-    yield made
-    for process in made.running.values():
-        process.terminate()
-        assert process.wait() in (0, -15)
+    try:
+        yield made
+    finally:
+        for process in made.running.values():
+            process.terminate()
+        codes = [process.wait(WAIT_S) for process in made.running.values()]
+    assert set(codes) <= {0, -15, -9}, codes  # -9: the test did that
 
 
 @pytest.mark.cluster
 def test_three_processes_elect_replicate_answer_and_recover(nodes: Processes) -> None:
     async def story() -> None:
+        await nodes.up(*NAMES)
         first = await nodes.leader()
         assert (await nodes.ask(first, "put", "k", 7)).ok
         for name in NAMES:
@@ -172,5 +190,36 @@ def test_three_processes_elect_replicate_answer_and_recover(nodes: Processes) ->
         info = await nodes.system.info(None, nodes.specs[first])
         assert info.commit >= 4
         json.dumps(info.extra)
+
+    asyncio.run(story())
+
+
+@pytest.mark.cluster
+def test_a_new_process_joins_and_an_old_one_leaves(nodes: Processes) -> None:
+    async def story() -> None:
+        admin = nodes.system.admin
+        await nodes.up(*NAMES)
+        first = await nodes.leader()
+        spec = nodes.specs[first]
+        assert (await nodes.ask(first, "put", "k", 7)).ok
+        nodes.start(LATE)
+        await nodes.up(LATE)
+        added = await admin(None, spec, "add", {"node": LATE, "learner": True})
+        assert added["config"]["learners"] == [LATE]
+
+        async def promoted() -> bool | None:
+            answer = await admin(None, spec, "promote", {"node": LATE})
+            assert answer["ok"] or "lags behind" in answer["error"], answer
+            return True if answer["ok"] else None
+
+        assert await until(promoted)
+        assert (await nodes.ask(LATE, "get", "k")).result == 7
+        removed = await admin(None, spec, "remove", {"node": first})
+        assert first not in removed["config"]["voters"]
+        nodes.kill(first)
+        rest = tuple(name for name in (*NAMES, LATE) if name != first)
+        second = await nodes.leader(rest)
+        assert (await nodes.ask(second, "put", "k", 8)).ok
+        assert (await nodes.ask(LATE, "get", "k")).result == 8
 
     asyncio.run(story())
