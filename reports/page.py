@@ -27,6 +27,7 @@ from dissensus.reports.words import (
     again,
     checked_text,
     count_text,
+    cut_short,
     facts_text,
     how_it_ended,
     path_text,
@@ -87,6 +88,8 @@ class Page(msgspec.Struct, kw_only=True, frozen=True):
     title: str
     word: str
     sign: str
+    short: str
+    """"incomplete", "interrupted" or "failed"; empty for a run that came to its end."""
     lead: str
     subject: str
     tiles: list[Tile]
@@ -122,6 +125,7 @@ def page_of(run: RunView, verdicts: VerdictFile, figures: Figures) -> Page:
         title=f"{verdicts.validity}: {subject(run)}",
         word=verdicts.validity,
         sign=SIGNS.get(verdicts.validity, "?"),
+        short=cut_short(run),
         lead=lead(run, verdicts),
         subject=subject(run),
         tiles=list(tiles(figures)),

@@ -17,6 +17,7 @@ from dissensus.reports.words import (
     again,
     checked_text,
     count_text,
+    cut_short,
     how_it_ended,
     path_text,
     plain,
@@ -45,7 +46,7 @@ def summary(run: RunView, verdicts: VerdictFile) -> Text:
         lines.append(line(f"again: {command}"))
     if run.directory is not None:
         lines.append(line(f"report: {path_text(run.directory / REPORT)}"))
-    lines.append(Text.assemble(cut_short(run, verdicts), closing_line(verdicts)))
+    lines.append(Text.assemble(before_verdict(run, verdicts), closing_line(verdicts)))
     return Text("\n").join(lines)
 
 
@@ -97,15 +98,15 @@ def certificate_lines(certificate: Certificate) -> Iterator[Text]:
     yield line(f"    ({checked_text(certificate)})")
 
 
-def cut_short(run: RunView, verdicts: VerdictFile) -> Text:
-    """What stands before the verdict of a run that failed or was interrupted: the verdict is then
+def before_verdict(run: RunView, verdicts: VerdictFile) -> Text:
+    """What stands before the verdict of a run that did not come to its end: the verdict is then
     that of what was recorded. Nothing before INVALID, which holds in any case.
     """
-    outcome = run.end.get("outcome", "complete")
-    if outcome == "complete" or verdicts.validity == "INVALID":
+    short = cut_short(run)
+    if not short or verdicts.validity == "INVALID":
         return Text()
     where = f" in phase {run.end['phase']}" if run.end.get("phase") else ""
-    return Text.assemble((f"! {outcome.upper()}", "bold red"), line(f"{where}; so far: "))
+    return Text.assemble((f"! {short.upper()}", "bold red"), line(f"{where}; so far: "))
 
 
 def closing_line(verdicts: VerdictFile) -> Text:

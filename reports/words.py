@@ -64,6 +64,14 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
+def cut_short(run: RunView) -> str:
+    """ "incomplete", "interrupted" or "failed"; empty for a run that came to its end."""
+    if not run.complete:
+        return "incomplete"
+    outcome = str(run.end.get("outcome", "complete"))
+    return "" if outcome == "complete" else outcome
+
+
 def how_it_ended(run: RunView) -> str:
     """A sentence for a run that did not come to its end; empty for one that did."""
     if not run.complete:

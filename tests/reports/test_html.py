@@ -147,6 +147,7 @@ def test_an_empty_run_has_a_report(tmp_path: Path, word: str) -> None:
     path = write_report(run, VerdictFile(validity=word, exit_code=2, verdicts=[verdict]))
     said = path.read_text(encoding="utf-8")
     assert "The run is incomplete" in said
+    assert '<span class="short">incomplete</span>' in said
     assert word in said
     assert [path] == list(tmp_path.iterdir())
 
