@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,6 +18,8 @@ from dissensus.harness.registry import load_system
 from dissensus.harness.system import NodeSpec
 from dissensus.systems.reference.core.client_messages import ClientReply, ClientRequest
 from dissensus.systems.reference.host.config import load
+from dissensus.systems.reference.host.raft_kit import COMMANDS, FLAGS, RANGES
+from dissensus.systems.reference.raft.options import DEFAULTS, MS
 from dissensus.systems.reference.system import RaftSystem
 from dissensus.systems.reference.wire.frames import ClientHello, client_codec
 
@@ -63,6 +66,16 @@ def test_options_are_checked_when_the_system_is_made() -> None:
         with pytest.raises(UserError, match=said):
             RaftSystem(**options)  # type: ignore[arg-type]
     assert load_system("raft", {"max_entries": 7}).name == "raft"
+
+
+def test_the_page_lists_every_option_with_its_default_and_every_command(root: Path) -> None:
+    page = (root / "docs" / "raft.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.M))
+    for option in (*RANGES, *FLAGS):
+        default = getattr(DEFAULTS, option.replace("_ms", "_ns"))
+        value = default // MS if option.endswith("_ms") else default
+        assert rows.pop(option) == json.dumps(value)
+    assert rows.keys() == COMMANDS.keys()
 
 
 def test_a_node_is_told_all_it_needs(tmp_path: Path) -> None:
