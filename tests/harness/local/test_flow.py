@@ -226,6 +226,14 @@ def test_shapes_add_up() -> None:
     assert (link.delay_ns, link.rate_bps, link.plain, link.faults()) == (0, 0, True, set())
 
 
+def test_jitter_spreads_what_arrives_on_both_sides_of_the_delay() -> None:
+    link = Link(Rng(1, "x"))
+    link.shape(1, Shape(delay_ns=20 * MS, jitter_ns=10 * MS))
+    arrivals = [link.release_ns(10, 0) for _ in range(1000)]
+    assert 10 * MS <= min(arrivals) < 12 * MS
+    assert 28 * MS < max(arrivals) <= 30 * MS
+
+
 def test_a_rate_counts_every_stream_and_loss_every_packet() -> None:
     link = Link(Rng(1, "x"))
     link.shape(1, Shape(rate_bps=1000))

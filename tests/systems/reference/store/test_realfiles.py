@@ -55,6 +55,27 @@ def place(tmp_path: Path) -> Iterator[Place]:
         files.close()
 
 
+def test_files_and_the_directory_are_really_synced(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = []
+    real = os.fsync
+
+    def spy(fd: int) -> None:
+        synced.append(os.fstat(fd).st_ino)
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    monkeypatch.setattr(realfiles, "_fsync", spy)
+    files = place.files()
+    files.append("a", b"12345")
+    for begin in (lambda: files.fsync("a"), files.sync_dir):
+        token = begin()
+        assert place.next() == token
+    folder = place.folder / "store"
+    assert synced == [(folder / "a").stat().st_ino, folder.stat().st_ino]
+
+
 def test_synced_tells_what_is_durable_and_names_count_only_with_the_directory(place: Place) -> None:
     files = place.files()
     files.append("a", b"12345")
