@@ -41,6 +41,8 @@ CARDS_MAX = 20
 """Anomalies told at full length; the rest is counted."""
 FILES_MAX = 200
 """Files of the run that are listed."""
+FAULTS_MAX = 1000
+"""Faults that the table tells; a run of a day has more, and all are in events.jsonl."""
 LOG_BYTES, LOG_LINES = 4096, 20
 """Of the end of each node's log: enough for a panic and what led to it."""
 FAMILIES = ("kill", "pause", "partition", "slow", "lose-unsynced")
@@ -105,6 +107,8 @@ class Page(msgspec.Struct, kw_only=True, frozen=True):
     verdicts: list[tuple[Verdict, str]]
     figures: Figures
     faults: list[FaultRow]
+    faults_left: int
+    """Faults without a row."""
     provenance: list[tuple[str, str]]
     files: list[tuple[str, str]]
     logs: list[tuple[str, str]]
@@ -139,7 +143,8 @@ def page_of(run: RunView, verdicts: VerdictFile, figures: Figures) -> Page:
         commands=list(commands(run)),
         verdicts=[(v, facts_text(v.facts)) for v in verdicts.verdicts],
         figures=figures,
-        faults=[fault_row(fault, figures.last_ns) for fault in run.faults],
+        faults=[fault_row(fault, figures.last_ns) for fault in run.faults[:FAULTS_MAX]],
+        faults_left=max(0, len(run.faults) - FAULTS_MAX),
         provenance=list(flat(provenance(run))),
         files=files(run.directory),
         logs=list(last_words(run.directory)),

@@ -97,6 +97,7 @@ const overview = {
     ctx.lineWidth = 1.5;
     ctx.strokeRect(a + 0.75, 0.75, Math.max(1, b - a - 1.5), height - 1.5);
     for (const anomaly of stage.anomalies) {
+      if (!anomaly.inside.length) continue;
       const at = whole.x((anomaly.a + anomaly.b) / 2);
       ctx.strokeStyle = colours.bad;
       ctx.lineWidth = 2;

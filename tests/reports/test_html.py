@@ -18,6 +18,7 @@ from dissensus.harness.history import History
 from dissensus.harness.store import VerdictFile
 from dissensus.harness.verdict import Certificate, Validity, Verdict
 from dissensus.reports import block
+from dissensus.reports import page as words_of_page
 from dissensus.reports.columns import decode
 from dissensus.reports.html import render, write_report
 from dissensus.reports.words import count_text
@@ -182,6 +183,14 @@ def test_a_long_history_is_cut_around_the_anomaly(
     first = verdicts.verdicts[0].certificates[0].ops[0]
     assert rest["first"] <= first < rest["first"] + 500
     assert f"The timeline holds 500 of {count_text(len(run.history))} operations" in page
+
+
+def test_of_many_faults_the_first_have_a_row(
+    specimen: tuple[RunView, VerdictFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(words_of_page, "FAULTS_MAX", 4)
+    said = " ".join("".join(page_of(specimen).words).split())
+    assert "2 more are in events.jsonl" in said
 
 
 def test_files_of_the_run_are_linked(specimen: tuple[RunView, VerdictFile]) -> None:
