@@ -6,13 +6,14 @@ value the beginning and the end, and the page says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dissensus.harness.checker import RunView
 from dissensus.harness.history import History
 from dissensus.harness.progress import targets_text
 from dissensus.harness.store import VerdictFile
+from dissensus.harness.verdict import Certificate
 from dissensus.reports import columns
 from dissensus.reports.figures import Figures
 from dissensus.reports.words import facts_text, value_text
@@ -84,7 +85,7 @@ def data_block(run: RunView, verdicts: VerdictFile, figures: Figures) -> str:
                 [s.node, s.begin_ns, s.end_ns, s.state, s.role, s.term] for s in figures.segments
             ],
             "marks": [marked(mark) for mark in run.marks[:MARKS_MAX]],
-            "anomalies": anomalies(history, verdicts),
+            "anomalies": anomalies(run, verdicts),
         },
     )
 
@@ -140,8 +141,9 @@ def marked(mark: dict[str, Any]) -> list[Any]:
     ]
 
 
-def anomalies(history: History, verdicts: VerdictFile) -> list[dict[str, Any]]:
-    """Certificates that name operations or a moment, worst first as the verdicts are."""
+def anomalies(run: RunView, verdicts: VerdictFile) -> list[dict[str, Any]]:
+    """Certificates as they are drawn and told, in the verdicts' order."""
+    history = run.history
     found = [
         {
             "checker": verdict.checker,
@@ -149,6 +151,7 @@ def anomalies(history: History, verdicts: VerdictFile) -> list[dict[str, Any]]:
             "story": certificate.story,
             "ops": certificate.ops,
             "blocked": certificate.blocked,
+            "moments": list(moments(run, certificate)),
             "hints": {
                 str(row): value_text(history.extra[row], TEXT_CHARS_MAX)
                 for row in certificate.ops
@@ -159,3 +162,15 @@ def anomalies(history: History, verdicts: VerdictFile) -> list[dict[str, Any]]:
         for certificate in verdict.certificates
     ]
     return found[:ANOMALIES_MAX]
+
+
+def moments(run: RunView, certificate: Certificate) -> Iterator[tuple[str, int]]:
+    """(node, time) of what nodes said, where that is what a certificate rests on: its data names
+    reports ("said": node, time, what) or the number of a mark.
+    """
+    for said in certificate.data.get("said", ()):
+        yield str(said[0]), int(said[1])
+    number = certificate.data.get("mark", -1)
+    if 0 <= number < len(run.marks):
+        mark = run.marks[number]
+        yield str(mark.get("node", "")), int(mark.get("t", 0))

@@ -25,8 +25,8 @@ from dissensus.reports.page import page_of
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = (
-    "decode.js", "words.js", "model.js", "view.js", "panels.js", "clients.js",
-    "stage.js", "aside.js", "tables.js", "hands.js", "main.js",
+    "decode.js", "words.js", "model.js", "view.js", "panels.js", "latency.js",
+    "clients.js", "stage.js", "aside.js", "tables.js", "hands.js", "main.js",
 )  # fmt: skip
 """In this order they become one script."""
 

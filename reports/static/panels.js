@@ -1,13 +1,9 @@
-// The panels that share the time axis, but the clients' lanes: overview, ruler, faults, nodes,
-// throughput, latency. Each has `height(stage)` and `draw(pen, stage)`; `pen` holds the fitted
-// canvas, `x(ns)` and `ns(x)`, and the colours.
+// The panels that share the time axis: overview, ruler, script, faults, nodes, throughput (latency
+// and the clients' lanes have files of their own). Each has `height(stage)` and `draw(pen, stage)`;
+// `pen` holds the fitted canvas, `x(ns)` and `ns(x)`, and the colours.
 
 const BUCKET_PX = 6;
-const QUANTILE_PX = 10;
-const QUANTILE_OPS = 10;
 const BURST = 3;
-const LOG_BINS = 160;
-const POINTS_MAX = 6000;
 const FAULT_ROW = 22;
 const NODE_ROW = 18;
 
@@ -23,21 +19,43 @@ function rowsNear(model, a, b) {
 /** Vertical bands of the faults that had their effect, behind whatever a panel shows. */
 function drawBands(pen, stage) {
   const { ctx, width, height, x, colours } = pen;
-  for (const fault of stage.model.run.faults) {
-    if (!fault.effective) continue;
-    const begin = x(fault.begin), from = x(fault.measured), to = x(endOf(fault, stage));
-    if (to < 0 || begin > width) continue;
-    ctx.fillStyle = colours.fault(fault.family);
+  for (const { family, asked, held } of stage.bands) {
+    ctx.fillStyle = colours.fault(family);
     // From asked to measured it is not known yet whether it holds: half as strong.
     ctx.globalAlpha = 0.05;
-    ctx.fillRect(begin, 0, from - begin, height);
-    ctx.globalAlpha = 0.1;
-    ctx.fillRect(from, 0, Math.max(1, to - from), height);
+    for (const [begin, end] of [...asked, ...held]) {
+      if (x(end) < 0 || x(begin) > width) continue;
+      ctx.fillRect(x(begin), 0, Math.max(1, x(end) - x(begin)), height);
+    }
     ctx.globalAlpha = 0.55;
-    ctx.fillRect(begin - 1, 0, 1.5, height);
-    ctx.fillRect(to - 0.5, 0, 1.5, height);
-    ctx.globalAlpha = 1;
+    for (const edge of asked.flat()) ctx.fillRect(x(edge) - 0.75, 0, 1.5, height);
   }
+  ctx.globalAlpha = 1;
+}
+
+/** The bands by family: stretches in which a fault was asked for and later took effect, and those
+ * in which it was measured to hold. Faults of one family that overlap are one band. */
+function bandsOf(stage) {
+  const families = new Map();
+  for (const fault of stage.model.run.faults.filter(({ effective }) => effective)) {
+    const band = families.get(fault.family) || { family: fault.family, asked: [], held: [] };
+    families.set(fault.family, band);
+    band.asked.push([fault.begin, endOf(fault, stage)]);
+    band.held.push([fault.measured, endOf(fault, stage)]);
+  }
+  return [...families.values()].map(({ family, asked, held }) => (
+    { family, asked: joined(asked), held: joined(held) }));
+}
+
+/** The same stretches of time, each once. */
+function joined(stretches) {
+  const found = [];
+  for (const [begin, end] of stretches.sort(([a], [b]) => a - b)) {
+    const last = found[found.length - 1];
+    if (last && begin <= last[1]) last[1] = Math.max(last[1], end);
+    else found.push([begin, end]);
+  }
+  return found;
 }
 
 /** When a fault ended; the end of the run where it never did. */
@@ -97,7 +115,7 @@ const overview = {
     ctx.lineWidth = 1.5;
     ctx.strokeRect(a + 0.75, 0.75, Math.max(1, b - a - 1.5), height - 1.5);
     for (const anomaly of stage.anomalies) {
-      if (!anomaly.inside.length) continue;
+      if (!anomaly.placed) continue;
       const at = whole.x((anomaly.a + anomaly.b) / 2);
       ctx.strokeStyle = colours.bad;
       ctx.lineWidth = 2;
@@ -231,6 +249,14 @@ const nodes = {
       const row = stage.nodeNames.indexOf(node);
       if (row >= 0) drawMark(pen, x(t), row * NODE_ROW + 2 + NODE_ROW / 2);
     }
+    for (const [node, t] of stage.anomalies[stage.focus]?.moments ?? []) {
+      const y = stage.nodeNames.indexOf(node) * NODE_ROW + 2 + NODE_ROW / 2;
+      ctx.strokeStyle = colours.bad;
+      ctx.lineWidth = 2;
+      ctx.beginPath();
+      ctx.arc(x(t), y, 7, 0, 7);
+      ctx.stroke();
+    }
     if (!stage.nodeNames.length) {
       label(ctx, "nothing was said", 6, 12, width, colours.muted, colours.small);
     }
@@ -336,149 +362,4 @@ function drawGrid(pen, marks, y) {
   for (const [value] of marks) ctx.fillRect(0, Math.round(y(value)), width, 1);
   ctx.globalAlpha = 1;
   pen.gutter(marks.map(([value, text]) => [y(value), text]));
-}
-
-const latency = {
-  name: "latency",
-  unit: "log scale",
-  height: () => 148,
-  draw(pen, stage) {
-    const { colours } = pen;
-    drawBands(pen, stage);
-    const { lo, hi } = stage.model.scale;
-    const y = (ns) => latencyY(pen.height, stage, ns);
-    const marks = [];
-    for (let power = lo; power <= hi; power++) marks.push([10 ** power, spanWords(10 ** power)]);
-    drawGrid(pen, marks, y);
-    const [from, to] = rowsNear(stage.model, stage.view.a, stage.view.b);
-    if (to - from > POINTS_MAX) drawDensity(pen, stage, from, to);
-    else drawPoints(pen, stage, from, to, y);
-    const buckets = Math.max(1, Math.floor(pen.width / QUANTILE_PX));
-    // Quantiles of a handful of operations are noise: then the dots say it all.
-    if (to - from < buckets * QUANTILE_OPS) return;
-    const lines = quantileLines(stage, buckets, from, to);
-    drawLine(pen, lines.p50, y, colours.text, []);
-    drawLine(pen, lines.p99, y, colours.text, [4, 3]);
-  },
-};
-
-/** Height of a latency in its panel. */
-function latencyY(height, stage, ns) {
-  const { lo, hi } = stage.model.scale;
-  return height - 4 - ((Math.log10(Math.max(1, ns)) - lo) / (hi - lo)) * (height - 12);
-}
-
-/** Every operation as a mark: ok a dot, info an open triangle, fail a cross. */
-function drawPoints(pen, stage, from, to, y) {
-  const { ctx, x, colours } = pen;
-  const { model } = stage;
-  const size = to - from > 1500 ? 1.5 : 2.25;
-  for (const outcome of [FAIL, OK, INFO]) {
-    const colour = colours[OUTCOMES[outcome]];
-    ctx.fillStyle = ctx.strokeStyle = colour;
-    ctx.globalAlpha = outcome === OK ? 0.65 : 0.9;
-    ctx.lineWidth = 1.2;
-    ctx.beginPath();
-    for (let row = from; row < to; row++) {
-      if (model.outcome[row] !== outcome || model.took[row] < 0) continue;
-      const px = x(model.end[row]), py = y(model.took[row]);
-      if (px < -3 || px > pen.width + 3) continue;
-      if (outcome === OK) {
-        ctx.moveTo(px + size, py);
-        ctx.arc(px, py, size, 0, 7);
-      } else if (outcome === INFO) {
-        ctx.moveTo(px - 3, py + 3);
-        ctx.lineTo(px + 3, py + 3);
-        ctx.lineTo(px, py - 3);
-        ctx.lineTo(px - 3, py + 3);
-      } else {
-        ctx.moveTo(px - 2, py - 2);
-        ctx.lineTo(px + 2, py + 2);
-        ctx.moveTo(px - 2, py + 2);
-        ctx.lineTo(px + 2, py - 2);
-      }
-    }
-    if (outcome === OK) ctx.fill();
-    else ctx.stroke();
-  }
-  ctx.globalAlpha = 1;
-}
-
-/** How many operations lie under each spot, as shades: what dots would hide under each other. */
-function drawDensity(pen, stage, from, to) {
-  const { ctx, width, height, x, colours } = pen;
-  const { model } = stage;
-  const spot = 2;
-  const across = Math.ceil(width / spot), down = Math.ceil(height / spot);
-  for (const outcome of [FAIL, OK, INFO]) {
-    const counts = new Uint32Array(across * down);
-    let most = 0;
-    for (let row = from; row < to; row++) {
-      if (model.outcome[row] !== outcome || model.took[row] < 0) continue;
-      const i = Math.floor(x(model.end[row]) / spot);
-      const j = Math.floor(latencyY(height, stage, model.took[row]) / spot);
-      if (i < 0 || i >= across || j < 0 || j >= down) continue;
-      most = Math.max(most, ++counts[j * across + i]);
-    }
-    ctx.fillStyle = colours[OUTCOMES[outcome]];
-    const floor = outcome === OK ? 0.22 : 0.6;
-    for (let i = 0; i < counts.length; i++) {
-      if (!counts[i]) continue;
-      ctx.globalAlpha = floor + (1 - floor) * (Math.log1p(counts[i]) / Math.log1p(most));
-      ctx.fillRect((i % across) * spot, Math.floor(i / across) * spot, spot, spot);
-    }
-  }
-  ctx.globalAlpha = 1;
-}
-
-/** p50 and p99 of successes by moment of completion, from histograms with logarithmic bins. */
-function quantileLines(stage, buckets, from, to) {
-  const { model, view } = stage;
-  const { lo, hi } = model.scale;
-  const bins = new Uint32Array(buckets * LOG_BINS);
-  const totals = new Uint32Array(buckets);
-  const perNs = buckets / view.span, perPower = LOG_BINS / (hi - lo);
-  for (let row = from; row < to; row++) {
-    if (model.outcome[row] !== OK) continue;
-    const bucket = Math.floor((model.end[row] - view.a) * perNs);
-    if (bucket < 0 || bucket >= buckets) continue;
-    const bin = Math.floor((Math.log10(Math.max(1, model.took[row])) - lo) * perPower);
-    bins[bucket * LOG_BINS + Math.max(0, Math.min(LOG_BINS - 1, bin))]++;
-    totals[bucket]++;
-  }
-  const at = (bucket, share) => {
-    let left = Math.max(1, Math.ceil(totals[bucket] * share));
-    for (let bin = 0; bin < LOG_BINS; bin++) {
-      left -= bins[bucket * LOG_BINS + bin];
-      if (left <= 0) return 10 ** (lo + (bin + 0.5) / perPower);
-    }
-    return NaN;
-  };
-  const line = (share) =>
-    Array.from(totals, (total, i) => [
-      view.a + ((i + 0.5) / buckets) * view.span, total ? at(i, share) : NaN,
-    ]);
-  return { p50: line(0.5), p99: line(0.99), totals };
-}
-
-/** A line through the buckets that have a value, broken where there is none. */
-function drawLine(pen, points, y, colour, dash) {
-  const { ctx, x } = pen;
-  ctx.strokeStyle = colour;
-  ctx.lineWidth = 1.5;
-  ctx.setLineDash(dash);
-  ctx.beginPath();
-  let drawn = false;
-  for (const [t, value] of points) {
-    if (Number.isNaN(value)) drawn = false;
-    else if (drawn) ctx.lineTo(x(t), y(value));
-    else {
-      // A lone bucket is a short dash, not nothing.
-      ctx.moveTo(x(t) - 2, y(value));
-      ctx.lineTo(x(t), y(value));
-      drawn = true;
-    }
-  }
-  ctx.stroke();
-  ctx.setLineDash([]);
 }

@@ -15,6 +15,7 @@ class Stage {
     this.listeners = [];
     this.nodeNames = nodeNames(model.run);
     this.faultRows = faultRows(this);
+    this.bands = bandsOf(this);
     this.scriptMarks = model.run.marks.filter(([, , node]) => !this.nodeNames.includes(node));
     this.anomalies = model.run.anomalies.map((anomaly) => this.located(anomaly));
     this.view = new View(model.run.last, () => this.redraw());
@@ -26,12 +27,13 @@ class Stage {
     const { first } = this.model.run;
     const rows = anomaly.ops.map((row) => row - first);
     const inside = rows.filter((row) => row >= 0 && row < this.model.rows);
-    const a = Math.min(...inside.map((row) => this.model.t[row]), Infinity);
+    const said = anomaly.moments.map(([, t]) => t);
+    const a = Math.min(...inside.map((row) => this.model.t[row]), ...said, Infinity);
     // An operation without an answer lasts for ever: its begin is what counts.
     const ends = inside.map((row) =>
       this.model.outcome[row] === OK ? this.model.end[row] : this.model.t[row]);
-    const b = Math.max(...ends, -Infinity);
-    return { ...anomaly, rows, inside, a: inside.length ? a : 0, b: inside.length ? b : 0 };
+    const b = Math.max(...ends, ...said, -Infinity);
+    return { ...anomaly, rows, inside, a, b, placed: a <= b };
   }
 
   build() {
@@ -95,7 +97,7 @@ class Stage {
   /** Whether a row steps back: it does not match, or has nothing to do with the anomaly. */
   isDim(row) {
     if (this.matched) return !this.matched[row];
-    if (this.focus < 0 || row === this.chosen) return false;
+    if (!this.focusKeys.size || row === this.chosen) return false;
     return !this.focusKeys.has(this.model.key[row]);
   }
 
@@ -110,7 +112,7 @@ class Stage {
         if (anomaly.inside.includes(row)) this.badges.set(row, i + 1);
       });
       for (const row of anomaly.inside) this.focusKeys.add(this.model.key[row]);
-      if (move && anomaly.inside.length) this.view.show(anomaly.a, anomaly.b);
+      if (move && anomaly.placed) this.view.show(anomaly.a, anomaly.b);
     }
     this.redraw();
   }

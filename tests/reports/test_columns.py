@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from dissensus.harness.checker import RunView
 from dissensus.harness.errors import UserError
 from dissensus.harness.store import VerdictFile
+from dissensus.harness.verdict import Certificate
 from dissensus.reports import columns
-from dissensus.reports.block import UNIT_NS, data_block
+from dissensus.reports.block import UNIT_NS, data_block, moments
 from dissensus.reports.figures import figures_of
 
 
@@ -34,6 +35,16 @@ def test_a_block_holds_no_text_but_base64() -> None:
     text = columns.encode({"t": ([1, 2], True)}, {"fs": ["</script>"]}, {"x": "<!--"})
     assert not set(text) & set("<>&'")
     assert columns.decode(text) == ({"t": [1, 2]}, {"fs": ["</script>"]}, {"x": "<!--"})
+
+
+def test_what_nodes_said_is_a_moment_of_the_anomaly(specimen: tuple[RunView, VerdictFile]) -> None:
+    run, _ = specimen
+    said = Certificate(kind="agreement", summary="", data={"said": [["n1", 5, 9], ["n2", 7, 8]]})
+    mark = Certificate(kind="panic", summary="", data={"mark": 0})
+    lost = Certificate(kind="panic", summary="", data={"mark": len(run.marks)})
+    assert list(moments(run, said)) == [("n1", 5), ("n2", 7)]
+    assert list(moments(run, mark)) == [(run.marks[0]["node"], run.marks[0]["t"])]
+    assert not list(moments(run, lost))
 
 
 def test_another_schema_is_refused() -> None:
