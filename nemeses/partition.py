@@ -131,9 +131,14 @@ def cuts(targets: Targets, nodes: Collection[str]) -> list[Pair]:
 
 
 def untouched(targets: Targets, nodes: Collection[str]) -> list[Pair]:
-    """Directions between the same hosts that the fault leaves open."""
+    """Directions between the same hosts that the fault leaves open. Of a one-way cut they are the
+    way back: if that is closed too, it is another fault than the one that was asked for.
+    """
     hosts = hosts_of(targets)
-    shut = set(cuts(targets, nodes))
+    closed = cuts(targets, nodes)
+    shut = set(closed)
+    if "from" in targets:
+        return [(dst, src) for src, dst in closed if (dst, src) not in shut]
     pairs = [(a, b) for a in hosts for b in hosts if a != b and (a in nodes or b in nodes)]
     return [pair for pair in pairs if pair not in shut]
 

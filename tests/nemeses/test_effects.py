@@ -145,6 +145,24 @@ def test_slow_links_that_are_cut_as_well(sim: Make) -> None:
     sim().run(scene)
 
 
+def test_a_one_way_cut_that_stops_both_ways_is_not_what_was_asked_for(sim: Make) -> None:
+    async def scene(w: Any) -> None:
+        cut = w.cluster.links.cut
+
+        async def both_ways(fault: int, pairs: Any) -> None:
+            await cut(fault, [*pairs, *((dst, src) for src, dst in pairs)])
+
+        w.cluster.links.cut = both_ways
+        fault = Fault(kind="partition-one-way", targets={"from": ["n1"], "to": ["n2", "n3"]})
+        measured = await w.injector.begin(fault)
+        assert not measured.effective
+        assert measured.facts["closed"] == 2
+        assert (measured.facts["controls"], measured.facts["controls_open"]) == (2, 0)
+        assert await w.injector.undo_all() == []
+
+    sim().run(scene)
+
+
 def test_a_cut_without_any_open_direction_is_no_evidence(sim: Make) -> None:
     """Where nothing at all passes, the probe may be what is broken."""
 
