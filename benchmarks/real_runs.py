@@ -42,7 +42,7 @@ SHAPES_RUNS = 20
 """In so many runs every shape of partition must come."""
 
 CORRECT = (
-    *("--nodes", "5", "--time", "45s", "--rate", "200", "--concurrency", "4n"),
+    *("--nodes", "5", "--time", "45s", "--rate", "200", "--concurrency", "6n"),
     *("--faults", ",".join(FAMILIES)),
     # Snapshots so often that a node which was down for some seconds needs one.
     *("--option", "snapshot_entries=200", "--option", "keep_entries=50"),

@@ -8,6 +8,8 @@ happened. The same coroutine runs in every world: it awaits nothing but the clus
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ from dissensus.harness import store
 from dissensus.harness.cluster import Cluster, ClusterSpec
 from dissensus.harness.drive import Drive
 from dissensus.harness.env import Cancelled, DeadlineExceeded, Env, Task
-from dissensus.harness.errors import DissensusError, SystemFault
+from dissensus.harness.errors import DissensusError, SystemFault, UserError
 from dissensus.harness.fault import Nemesis
 from dissensus.harness.generators import Generator, lift
 from dissensus.harness.injector import Injector
@@ -372,7 +374,7 @@ class Runner:
 
     def _failed(self, error: Exception) -> None:
         """The first of several errors is the one that is told."""
-        self._error = self._error or error
+        self._error = self._error or blamed(error)
         self._ended_in = self._ended_in or self._now_in
 
     def _cut_short(self) -> None:
@@ -417,6 +419,25 @@ async def ended(tasks: Iterable[Task[Any]]) -> None:
     for task in left:
         with suppress(Cancelled):
             await task.join()
+
+
+def blamed(error: Exception) -> Exception:
+    """The error as it is, or as a UserError that names the line, where code raised it that is
+    neither ours nor Python's: a workload or a scenario of the user's.
+    """
+    if isinstance(error, DissensusError | OSError):
+        return error
+    frames = list(traceback.walk_tb(error.__traceback__))
+    for frame, line in reversed(frames):
+        module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if module == "dissensus":
+            break
+        if module not in sys.stdlib_module_names:
+            place = f"{frame.f_code.co_filename}:{line}"
+            mistake = UserError(f"{place}: {type(error).__name__}: {error}")
+            mistake.__cause__ = error
+            return mistake
+    return error
 
 
 def words_of(error: Exception) -> str:

@@ -373,6 +373,22 @@ def test_a_nemesis_that_hangs_does_not_hold_the_run(toy_name: str, tmp_path: Pat
     assert [name for name, _ in run.phases] == PHASES
 
 
+def test_a_mistake_in_a_workload_is_its_author_s_and_one_of_ours_is_ours(
+    toy_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = parts_of(toy_name)
+    parts.workload.generator = lambda concurrency: lambda ctx: {}["no"]  # type: ignore[method-assign]
+    end, _ = perform(parts, tmp_path)
+    assert isinstance(end.error, UserError)
+    assert "test_runner.py:" in str(end.error)
+    (tmp_path / "ours").mkdir()
+    parts = parts_of(toy_name)
+    monkeypatch.setattr(parts.workload, "generator", lambda concurrency: object())
+    monkeypatch.setattr("dissensus.harness.runner.lift", None)
+    end, _ = perform(parts, tmp_path / "ours")
+    assert type(end.error) is TypeError
+
+
 def test_unknown_errors_keep_their_name() -> None:
     words: Callable[[Exception], str] = runner_module.words_of
     assert words(ZeroDivisionError("by zero")) == "ZeroDivisionError: by zero"

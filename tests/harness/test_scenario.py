@@ -162,6 +162,16 @@ def test_what_cannot_be_had_is_named(
     assert run.end["error"] == str(end.error)
 
 
+def test_a_mistake_in_the_story_is_the_author_s(perform: Perform) -> None:
+    async def play(t: Stage) -> None:
+        await t.sleep({}["no"])
+
+    end, _ = perform(play)
+    assert isinstance(end.error, UserError)
+    assert f"{__file__}:" in str(end.error)
+    assert "KeyError: 'no'" in str(end.error)
+
+
 def test_a_fault_without_effect_ends_the_story(
     perform: Perform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
