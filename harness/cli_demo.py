@@ -81,9 +81,11 @@ def conclude(done: list[tuple[Finished, Validity]]) -> int:
     for finished, expected in done:
         mutant = finished.plan.options.get("mutant")
         name = f"Raft with {mutant}" if mutant else "Raft"
-        as_expected = finished.verdicts.validity == expected and finished.end.error is None
-        good = good and as_expected
-        verdict = "as it should be" if as_expected else f"{expected} was expected"
+        verdict = "as it should be"
+        if finished.verdicts.validity != expected:
+            good, verdict = False, f"{expected} was expected"
+        elif finished.end.error is not None or finished.report is None:
+            good, verdict = False, "but something failed on the way"
         click.echo(f"{name}: {finished.verdicts.validity}, {verdict}; report: {finished.report}")
     if not good:
         click.echo("The demo did not show what it should: the reasons are above.", err=True)

@@ -131,7 +131,7 @@ class Finished:
     run: RunView
     verdicts: VerdictFile
     report: Path | None
-    """None where the disk did not take it."""
+    """None where it could not be drawn."""
     end: RunEnd
 
     @property
@@ -240,13 +240,13 @@ def judged(folder: Path, end: RunEnd) -> tuple[RunView, VerdictFile]:
 
 
 def drawn(run: RunView, verdicts: VerdictFile) -> Path | None:
-    """The report; None where the disk does not take it, which is said and changes no verdict."""
+    """The report; None where it cannot be drawn, which is said and changes no verdict."""
     from dissensus.harness.cli import explain
     from dissensus.reports.html import write_report
 
     try:
         return write_report(run, verdicts)
-    except OSError as error:
+    except Exception as error:  # a full disk, or a mistake of ours: the verdict stands
         explain(error)
         return None
 

@@ -53,3 +53,14 @@ def test_another_verdict_exits_1_and_says_which_was_expected(
     said = capsys.readouterr()
     assert "Raft: VALID, INVALID was expected" in said.out.splitlines()[-1]
     assert "did not show what it should" in said.err
+
+
+def test_a_demo_without_its_reports_exits_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*args: object) -> None:
+        raise ZeroDivisionError("drawing")
+
+    monkeypatch.setattr("dissensus.reports.html.render", broken)
+    assert demo(tmp_path, monkeypatch, RIGHT, WRONG) == 1
+    assert "Raft: VALID, but something failed on the way" in capsys.readouterr().out

@@ -203,6 +203,17 @@ def test_a_report_that_the_disk_does_not_take_changes_no_verdict(
     assert err.count("the disk is full") == 2
 
 
+def test_a_report_with_a_bug_changes_no_verdict(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any) -> None:
+        raise ZeroDivisionError("drawing")
+
+    monkeypatch.setattr("dissensus.reports.html.render", broken)
+    code, out, err = run("--format", "json")
+    assert code == 0
+    assert msgspec.json.decode(out)["report"] is None
+    assert "ZeroDivisionError: drawing" in err
+
+
 def test_a_store_that_cannot_be_written_exits_3(
     toy_name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -377,7 +377,7 @@ def test_a_mistake_in_a_workload_is_its_author_s_and_one_of_ours_is_ours(
     toy_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = parts_of(toy_name)
-    parts.workload.generator = lambda concurrency: lambda ctx: {}["no"]  # type: ignore[method-assign]
+    monkeypatch.setattr(parts.workload, "generator", lambda concurrency: lambda ctx: {}["no"])
     end, _ = perform(parts, tmp_path)
     assert isinstance(end.error, UserError)
     assert "test_runner.py:" in str(end.error)
