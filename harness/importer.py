@@ -5,8 +5,9 @@
 
 `process`, `type` and `f` are needed; `key`, `value`, `time` (ns), `node` and `error` may be left
 out; the short names of events.jsonl (`p`, `k`, `v`, `t`, `err`) do as well; other fields are
-ignored, and so are lines whose `ev` is not "op" and processes that are no number (a nemesis). Real
-time is the order of the lines. A wrong line is a UserError with file, line and column.
+ignored, and so are lines whose `ev` is not "op" and every `info` of a process that has a name (what
+a nemesis did). Real time is the order of the lines. A wrong line is a UserError with file, line and
+column.
 """
 
 from __future__ import annotations
@@ -46,10 +47,7 @@ def read_history(path: Path) -> History:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 for op in operations(line, f"{path}:{number}"):
-                    try:
-                        history.add(op)
-                    except UserError as error:
-                        fail(f"{path}:{number}", line, "process", str(error))
+                    add(history, op, line, f"{path}:{number}")
     except IsADirectoryError:
         raise UserError(f"{path} is a folder, and no run: it has no events.jsonl") from None
     except FileNotFoundError:
@@ -57,6 +55,19 @@ def read_history(path: Path) -> History:
     if not len(history):
         raise UserError(f"{path}: no operation in {number} lines")
     return history
+
+
+def add(history: History, op: Op, line: bytes, place: str) -> None:
+    """Add an event that fits those before it; what completes must be what was invoked."""
+    try:
+        row = history.add(op)
+    except UserError as error:
+        fail(place, line, "process", str(error))
+    f, key = history.f_of(row), history.key_of(row)
+    if op.f != f:
+        fail(place, line, "f", f"process {op.process} completes {op.f!r}, and invoked {f!r}")
+    if op.key is not None and op.key != key:
+        fail(place, line, "key", f"process {op.process} completes key {op.key!r}, not {key!r}")
 
 
 def operations(line: bytes, place: str) -> Iterator[Op]:
@@ -73,6 +84,8 @@ def operations(line: bytes, place: str) -> Iterator[Op]:
         at = re.search(r"byte (\d+)", str(error))
         column = min(int(at[1]), len(line)) + 1 if at else len(line.rstrip(b"\r\n")) + 1
         raise UserError(f"{place}:{column}: not JSON: {error}") from None
+    except RecursionError:
+        raise UserError(f"{place}:1: lists or objects inside each other, too deep") from None
     if not isinstance(fields, dict):
         raise UserError(f"{place}:1: expected an object, found {type(fields).__name__}")
     if fields.get("ev", "op") != "op":
@@ -81,7 +94,7 @@ def operations(line: bytes, place: str) -> Iterator[Op]:
     for needed in ("process", "type", "f"):
         if found[needed] is None:
             raise UserError(f"{place}:1: no {needed!r} in {shortened(line)}")
-    if isinstance(found["process"], str):
+    if isinstance(found["process"], str) and found["type"] == "info":
         return
     yield checked(found, line, place)
 
