@@ -87,8 +87,12 @@ def point(link: Path, target: str) -> None:
 def write_json(path: Path, thing: Any) -> None:
     """Write a whole file or leave the old one: never half of it."""
     fresh = path.with_name(f".{path.name}-{os.getpid()}")
-    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(thing), indent=2) + b"\n")
-    fresh.replace(path)
+    try:
+        fresh.write_bytes(msgspec.json.format(msgspec.json.encode(thing), indent=2) + b"\n")
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def find(place: Path) -> Path:

@@ -37,8 +37,12 @@ def write_report(run: RunView, verdicts: VerdictFile) -> Path:
         raise InternalError("a run without a folder has no place for its report")
     path = run.directory / REPORT
     fresh = path.with_name(f".{path.name}")
-    fresh.write_text(render(run, verdicts), encoding="utf-8")
-    fresh.replace(path)
+    try:
+        fresh.write_text(render(run, verdicts), encoding="utf-8")
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
     return path
 
 

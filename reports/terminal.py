@@ -32,8 +32,8 @@ CERTIFICATES_MAX = 3
 """More than a screen of proofs is for the report."""
 
 
-def summary(run: RunView, verdicts: VerdictFile) -> Text:
-    """The summary of a judged run, a few lines."""
+def summary(run: RunView, verdicts: VerdictFile, *, drawn: bool = True) -> Text:
+    """The summary of a judged run, a few lines. `drawn`: its report could be written."""
     figures = figures_of(run)
     lines = [line(subject(run), "bold"), operations_line(figures)]
     lines += fault_lines(run, figures)
@@ -44,7 +44,7 @@ def summary(run: RunView, verdicts: VerdictFile) -> Text:
     command = again(run)
     if command and verdicts.validity != "VALID":
         lines.append(line(f"again: {command}"))
-    if run.directory is not None:
+    if run.directory is not None and drawn:
         lines.append(line(f"report: {path_text(run.directory / REPORT)}"))
     lines.append(Text.assemble(before_verdict(run, verdicts), closing_line(verdicts)))
     return Text("\n").join(lines)

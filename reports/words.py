@@ -79,7 +79,8 @@ def how_it_ended(run: RunView) -> str:
     if run.end.get("outcome") == "interrupted":
         return "The run was interrupted, and this is as far as it got."
     if run.end.get("outcome") == "failed":
-        return f"The run failed ({run.end.get('error')}), and this is as far as it got."
+        why = " ".join(str(run.end.get("error")).split())
+        return f"The run failed ({why}), and this is as far as it got."
     return ""
 
 

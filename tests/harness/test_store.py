@@ -186,6 +186,13 @@ def test_a_run_that_was_never_begun_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "raft").iterdir()] == [two.name]
 
 
+def test_a_file_that_the_disk_does_not_take_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        store.write_json(tmp_path / "run.json", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
 def test_a_name_cannot_leave_the_store(tmp_path: Path) -> None:
     folder = store.create(tmp_path, "../x y", 1, now=NOW)
     assert folder.parent.parent == tmp_path

@@ -54,7 +54,7 @@ def test_an_unknown_run_says_why(specimen: tuple[RunView, VerdictFile]) -> None:
     assert "? UNKNOWN  vacuity: proves little" in text
     assert "    no kill" in text
     assert "The run is incomplete: its harness was killed" in text
-    failed = msgspec.structs.replace(run, end={"outcome": "failed", "error": "disk full\x1b"})
+    failed = msgspec.structs.replace(run, end={"outcome": "failed", "error": "disk\n    full\x1b"})
     text = shown(failed, VerdictFile(validity="UNKNOWN", exit_code=3, verdicts=[verdict]))
     assert text.splitlines()[-1].startswith("! FAILED; so far: ? UNKNOWN")
     assert "The run failed (disk full\\x1b), and this is as far as it got." in text
