@@ -38,7 +38,8 @@ class Stage {
 
   build() {
     this.panels = PANELS.filter((panel) => panel.height(this) > 0).map((panel) => {
-      const canvas = make("canvas", { class: "chart", role: "img", "aria-label": panel.name });
+      const words = `${panel.name || "time"}; the tables below hold the same`;
+      const canvas = make("canvas", { class: "chart", role: "img", "aria-label": words });
       const gutter = make("div", { class: "gutter" });
       const name = make("div", { class: "panel-name" }, panel.name,
         panel.unit ? make("span", { class: "unit" }, ` ${panel.unit}`) : null);
