@@ -168,13 +168,14 @@ def their_node(
             self.data[key] = value
 
     addresses = [f"{address}:{PORT}" for address in hosts]
+    own = addresses.pop(me)
     conf = SyncObjConf(
+        bindAddress=own,  # else it binds its port on every address
         journalFile=os.path.join(folder, "journal"),
         fullDumpFile=os.path.join(folder, "dump"),
         autoTick=False,
         appendEntriesUseBatch=batch,
     )
-    own = addresses.pop(me)
     store = Store(own, addresses, conf)
 
     def put(key: str, value: str, done: Any) -> None:
