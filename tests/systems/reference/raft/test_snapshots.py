@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from dissensus.systems.reference.core.durable import NOOP, Entry
 from dissensus.systems.reference.core.errors import PeerError
 from dissensus.systems.reference.core.events import Recv
-from dissensus.systems.reference.raft.messages import InstallSnapshot, InstallSnapshotReply
+from dissensus.systems.reference.raft.config import Config
+from dissensus.systems.reference.raft.messages import Append, InstallSnapshot, InstallSnapshotReply
 
 SMALL: dict[str, Any] = {"snapshot_entries": 5, "keep_entries": 0, "chunk_bytes": 16}
 
@@ -152,3 +154,33 @@ def test_an_operator_may_want_one_now(cluster: Any) -> None:
     c.put("n1", "k", 1)
     assert c.change("n1", "snapshot") == {"ok": True, "taken": True, "index": 2}
     assert c.change("n1", "snapshot") == {"ok": True, "taken": False, "index": 2}
+
+
+def test_a_late_fsync_of_what_a_snapshot_replaced_counts_for_nothing(cluster: Any) -> None:
+    c = behind(cluster)
+    c.world.hold("n3", True)
+    entries = [Entry(1, NOOP, 0, 0, 0, ())] * 20
+    c.world.flight["n2", "n3"] = [Append(1, 0, 0, 0, 0, entries)]
+    c.world.deliver("n2", "n3")
+    assert c.core("n3").log.last == 20
+    assert c.core("n3").durable == 0
+    snapshot = c.core("n1").snapshot
+    whole = InstallSnapshot(2, snapshot.last_index, 2, snapshot.config, 0, snapshot.data, True, 0)
+    c.world.flight["n1", "n3"] = [whole]
+    c.world.deliver("n1", "n3")
+    assert c.core("n3").log.last == snapshot.last_index
+    written = len(c.world.nodes["n3"].written)
+    c.world.persist("n3", written - 1)
+    assert c.core("n3").durable == 0
+    c.world.persist("n3")
+    assert c.core("n3").durable == snapshot.last_index
+
+
+def test_a_snapshot_holds_the_members_at_its_index_and_no_later_ones(cluster: Any) -> None:
+    c = cluster(blank=1)
+    c.elect("n1")
+    c.put("n1", "k", 1)
+    c.command("n1", "add", node="n4", learner=True)
+    assert "n4" in c.core("n1").config.members
+    c.command("n1", "snapshot")
+    assert Config.unpack(c.core("n1").snapshot.config).members == ("n1", "n2", "n3")
