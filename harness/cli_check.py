@@ -49,14 +49,15 @@ def check(
 
     most = parse_duration(budget, what="budget", most_ns=BUDGET_MAX_NS)
     bounds = Budget(seconds=most / 1e9)
+    drawn = False
     if is_history(place):
         run, found = judge_history(place, model, bounds)
     else:
-        run, found = judge_run(place, model, bounds, availability)
+        run, found, drawn = judge_run(place, model, bounds, availability)
     if form == "json":
         print_json(found)
     else:
-        show(run, found)
+        show(run, found, drawn=drawn)
     return found.exit_code
 
 
@@ -84,10 +85,13 @@ def is_history(place: Path) -> bool:
 
 def judge_run(
     place: Path, model: str | None, budget: Budget, availability: float | None
-) -> tuple[RunView, VerdictFile]:
-    """Judge a stored run again; its verdict.json and report are replaced."""
+) -> tuple[RunView, VerdictFile, bool]:
+    """Judge a stored run again; its verdict.json and report are replaced. The last is False where
+    that could not be written, which is said and changes no verdict.
+    """
     from dissensus.checkers.judge import judge
     from dissensus.harness import store
+    from dissensus.harness.cli import explain
     from dissensus.reports.html import write_report
 
     folder = store.find(place)
@@ -96,9 +100,13 @@ def judge_run(
         run.header["model"] = model
     verdicts = judge(run, budget, availability=availability)
     found = composed(verdicts, outcome=run.end.get("outcome", ""))
-    store.write_verdicts(folder, verdicts, validity=found.validity, exit_code=found.exit_code)
-    write_report(run, found)
-    return run, found
+    try:
+        store.write_verdicts(folder, verdicts, validity=found.validity, exit_code=found.exit_code)
+        write_report(run, found)
+    except OSError as error:
+        explain(error)
+        return run, found, False
+    return run, found, True
 
 
 def judge_history(place: Path, model: str | None, budget: Budget) -> tuple[RunView, VerdictFile]:
@@ -139,7 +147,7 @@ def composed(verdicts: list[Verdict], *, outcome: str) -> VerdictFile:
     return VerdictFile(validity=compose(verdicts), exit_code=code, verdicts=verdicts)
 
 
-def show(run: RunView, found: VerdictFile) -> None:
+def show(run: RunView, found: VerdictFile, *, drawn: bool) -> None:
     """The summary, and what an UNKNOWN or VALID has beside it."""
     from rich.console import Console
 
@@ -147,7 +155,7 @@ def show(run: RunView, found: VerdictFile) -> None:
     from dissensus.reports.terminal import summary
 
     console = Console()
-    console.print(summary(run, found), soft_wrap=True)
+    console.print(summary(run, found, drawn=drawn), soft_wrap=True)
     for verdict in found.verdicts:
         if verdict.vacuous and verdict.validity is Validity.VALID:
             console.print(f"vacuous: {'; '.join(verdict.vacuous)}", soft_wrap=True)

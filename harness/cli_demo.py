@@ -69,7 +69,7 @@ def demo(store: Path) -> int:
         finished = perform(plan, store)
         show_text(finished)
         click.echo("")
-        if finished.end.outcome == "interrupted":
+        if finished.end.outcome == "interrupted" or (finished.stopped and number < len(told)):
             return ExitCode.INTERRUPTED
         done.append((finished, expected))
     return conclude(done)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -59,6 +60,7 @@ def run(**words: Any) -> int:
     from msgspec.structs import replace
 
     from dissensus.harness.plan import REPEAT_MAX, SEED_MAX, within
+    from dissensus.harness.verdict import ExitCode
 
     repeat = within("repeat", words["repeat"], 1, REPEAT_MAX)
     plan = plan_of(words)
@@ -73,7 +75,9 @@ def run(**words: Any) -> int:
         else:
             click.echo(line_of(finished))
         codes.append(finished.exit_code)
-        if finished.end.outcome == "interrupted":
+        if finished.stopped:
+            if number + 1 < repeat:
+                codes.append(ExitCode.INTERRUPTED)
             break
     return worst(codes)
 
@@ -133,6 +137,15 @@ class Finished:
     report: Path | None
     """None where it could not be drawn."""
     end: RunEnd
+    stopped: bool
+    """The user pressed Ctrl-C, be it too late to cut this run short."""
+
+    @property
+    def kept(self) -> bool:
+        """Nodes were left up: not on `sim`, nor where the run failed too early."""
+        from dissensus.harness.journal import read_journal
+
+        return read_journal(self.folder).last("kept") is not None
 
     @property
     def exit_code(self) -> int:
@@ -167,16 +180,25 @@ def perform(plan: Plan, base: Path) -> Finished:
     with Display(tally, title_of(plan, parts.system.name)):
         hints = Interrupts(
             first=lambda: setattr(tally, "note", "ending; Ctrl-C again leaves at once"),
-            last_words=lambda: f"left in the middle; to undo what is left: dissensus heal {folder}",
+            last_words=lambda: (
+                f"left in the middle; to undo what is left: dissensus heal {quote(str(folder))}"
+            ),
         )
         with hints:
             end = make_run(prepared, provenance=provenance, tally=tally, stop=lambda: hints.asked)
-        tally.note = "judging"
-        run, verdicts = judged(folder, end)
+            tally.note = "judging"
+            run, verdicts = judged(folder, end)
+            report = drawn(run, verdicts)
     if end.error is not None:
         explain(end.error)
     return Finished(
-        plan=plan, folder=folder, run=run, verdicts=verdicts, report=drawn(run, verdicts), end=end
+        plan=plan,
+        folder=folder,
+        run=run,
+        verdicts=verdicts,
+        report=report,
+        end=end,
+        stopped=hints.asked,
     )
 
 
@@ -260,9 +282,10 @@ def show_text(finished: Finished) -> None:
 
     from dissensus.reports.terminal import summary
 
-    if finished.plan.keep:
-        click.echo(f"nodes are up; to end them: dissensus heal {finished.folder}")
-    Console().print(summary(finished.run, finished.verdicts), soft_wrap=True)
+    if finished.plan.keep and finished.kept:
+        click.echo(f"nodes are up; to end them: dissensus heal {quote(str(finished.folder))}")
+    told = summary(finished.run, finished.verdicts, drawn=finished.report is not None)
+    Console().print(told, soft_wrap=True)
 
 
 def line_of(finished: Finished) -> str:

@@ -173,6 +173,8 @@ def targets_text(targets: Mapping[str, Any]) -> str:
         if isinstance(value, list | tuple):
             inner = any(isinstance(item, list | tuple) for item in value)
             return (" | " if inner else " ").join(text(item) for item in value)
+        if isinstance(value, Mapping):
+            return ", ".join(f"{name}: {text(of)}" for name, of in value.items())
         return str(value)
 
     return ", ".join(text(value) for value in targets.values())

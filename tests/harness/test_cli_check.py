@@ -209,3 +209,18 @@ def test_a_report_is_drawn_again(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert call(["report", str(folder)]) == 0
     assert capsys.readouterr().out.strip() == str(report)
     assert report.stat().st_size > 0
+
+
+def test_a_run_that_may_not_be_written_to_is_judged_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*args: Any, **kwargs: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    folder = record(tmp_path / "run", seen=2)
+    monkeypatch.setattr(store, "write_json", refused)
+    assert call(["check", str(folder)]) == 1
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1] == "x INVALID  linearizability"
+    assert "report:" not in said.out
+    assert "permission denied" in said.err

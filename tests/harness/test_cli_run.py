@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shlex
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import msgspec
 import pytest
 
 from dissensus.harness import store
-from dissensus.harness.cli import call
+from dissensus.harness.cli import call, explain
 from dissensus.harness.cli_run import plan_of, worst
 from dissensus.harness.errors import UserError
 from dissensus.harness.plan import parse_duration
+from dissensus.harness.registry import class_at
+from dissensus.harness.runner import Runner
 
 WORDS: dict[str, Any] = {
     "system": "raft",
@@ -200,6 +203,7 @@ def test_a_report_that_the_disk_does_not_take_changes_no_verdict(
     code, out, err = run()
     assert code == 0
     assert "VALID" in out.splitlines()[-1]
+    assert "report:" not in out
     assert err.count("the disk is full") == 2
 
 
@@ -214,8 +218,79 @@ def test_a_report_with_a_bug_changes_no_verdict(run: Any, monkeypatch: pytest.Mo
     assert "ZeroDivisionError: drawing" in err
 
 
+@pytest.mark.parametrize("during", ["_teardown", "_final"])
+def test_ctrl_c_that_comes_late_ends_a_series(
+    run: Any, monkeypatch: pytest.MonkeyPatch, during: str
+) -> None:
+    work = getattr(Runner, during)
+
+    async def interrupted(self: Runner, *args: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await work(self, *args)
+
+    monkeypatch.setattr(Runner, during, interrupted)
+    code, out, _ = run("--repeat", "3")
+    assert [line.split()[1:5] for line in out.splitlines()] == [["5", "VALID", "exit", "0"]]
+    assert code == 130
+    assert run()[0] == 0, "the only one is whole"
+
+
+def test_ctrl_c_while_a_run_is_judged_waits_for_the_verdict(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dissensus.checkers import judge
+
+    monkeypatch.setattr(judge, "judge", interrupting(judge.judge))
+    code, out, _ = run()
+    assert code == 0
+    assert "VALID" in out.splitlines()[-1]
+
+
+def interrupting(work: Any) -> Any:
+    def wrapped(*args: Any, **words: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return work(*args, **words)
+
+    return wrapped
+
+
+def test_keep_promises_no_nodes_where_none_is_left(run: Any) -> None:
+    code, out, _ = run("--keep")
+    assert code == 0
+    assert "nodes are up" not in out
+
+
 def test_a_store_that_cannot_be_written_exits_3(
     toy_name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(["run", toy_name, "--on", "sim", "--store", "/dev/null/store"]) == 3
     assert "/dev/null" in capsys.readouterr().err
+
+
+PLUGGED = """
+import json
+from dissensus.harness.system import Client, System
+
+class Wrong(System):
+    name = "wrong"
+    def argv(self, spec):
+        return json.loads("{")
+    def client(self, workload):
+        return Client()
+"""
+
+
+def test_an_error_of_a_plug_in_is_told_as_such(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "wrong.py"
+    file.write_text(PLUGGED)
+    system = class_at(f"{file}:Wrong")
+    with pytest.raises(ValueError, match="Expecting") as caught:
+        system().argv(None)
+    assert explain(caught.value) == 3
+    assert f"the error is in {file}, line 8, which is no part" in capsys.readouterr().err
+    with pytest.raises(KeyError) as ours:
+        plan_of({})
+    assert explain(ours.value) == 3
+    assert "this is a bug in dissensus" in capsys.readouterr().err

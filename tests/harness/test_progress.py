@@ -117,3 +117,11 @@ def test_an_empty_run_shows_nothing_wrong() -> None:
     assert progress.spark(()) == ""
     assert progress.spark((0, 0)) == "  "
     assert progress.spark((0, 1, 8)) == " ▁█"
+
+
+def test_targets_are_told_without_the_brackets_of_python() -> None:
+    assert progress.targets_text({"nodes": ["n1", "n2"]}) == "n1 n2"
+    assert progress.targets_text({"halves": [["n1"], ["n2", "c2"]]}) == "n1 | n2 c2"
+    assert (
+        progress.targets_text({"hears": {"n1": ["n3"], "n2": ["n1", "c2"]}}) == "n1: n3, n2: n1 c2"
+    )
