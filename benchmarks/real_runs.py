@@ -137,7 +137,7 @@ def shortcomings(said: dict[str, Any], run: RunView, effects: Counter[str]) -> I
         if count < needed:
             yield f"{name}: {count} of {needed}"
     per_key = keys_of(run)
-    if max(per_key.values()) != OPS_PER_KEY or len(per_key) <= KEYS:
+    if max(per_key.values(), default=0) != OPS_PER_KEY or len(per_key) <= KEYS:
         yield f"keys do not roll after {OPS_PER_KEY} operations"
     if sum(count < OPS_PER_KEY for count in per_key.values()) > KEYS:
         yield f"more than {KEYS} keys in use"
