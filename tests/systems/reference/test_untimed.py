@@ -198,3 +198,14 @@ def test_a_bad_message_is_refused_and_a_broken_invariant_ends_the_node(world: Wo
     cluster.deliver("b", "a")
     assert cluster.nodes["a"].core is None
     assert len(world.of(InvariantError)) == 1
+
+
+def test_what_an_fsync_frees_leaves_before_the_core_hears_of_it(world: World) -> None:
+    cluster = world.cluster
+    cluster.hold("a", True)
+    cluster.request("a", "client", 1)
+    world.seen.clear()
+    cluster.persist("a")
+    kinds = [type(what).__name__ for node, what in world.seen if node == "a"]
+    assert "Send" in kinds
+    assert kinds.index("Persisted") > kinds.index("Send")
