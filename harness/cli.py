@@ -116,7 +116,7 @@ def call(args: list[str]) -> int:
 
 def explain(error: Exception) -> int:
     """Tell an error on stderr, whose fault it is and what to do; return its exit code."""
-    from dissensus.harness.errors import DissensusError
+    from dissensus.harness.errors import DissensusError, culprit
 
     if isinstance(error, DissensusError):
         complain(str(error))
@@ -132,24 +132,6 @@ def explain(error: Exception) -> int:
         return EXIT_FAILED
     complain("this is a bug in dissensus; please report it with the lines above")
     return EXIT_FAILED
-
-
-def culprit(error: Exception) -> str:
-    """The place of an error in code that somebody plugged in; empty when it is in ours. Libraries
-    count as who called them.
-    """
-    import sysconfig
-    import traceback
-
-    libraries = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
-    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-        file = frame.f_code.co_filename
-        name = str(frame.f_globals.get("__name__", ""))
-        if name.partition(".")[0] == __name__.partition(".")[0]:
-            return ""
-        if not file.startswith((*libraries, "<")):
-            return f"{file}, line {line}"
-    return ""
 
 
 def complain(text: str) -> None:

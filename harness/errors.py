@@ -49,3 +49,21 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UserError:
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return UserError(f"unknown {what} {name!r}{hint} (known: {', '.join(names) or 'none'})")
+
+
+def culprit(error: Exception) -> str:
+    """The place of an error in code that somebody plugged in; empty when it is in ours. Libraries
+    count as who called them.
+    """
+    import sysconfig
+    import traceback
+
+    libraries = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        file = frame.f_code.co_filename
+        name = str(frame.f_globals.get("__name__", ""))
+        if name.partition(".")[0] == __name__.partition(".")[0]:
+            return ""
+        if not file.startswith((*libraries, "<")):
+            return f"{file}, line {line}"
+    return ""

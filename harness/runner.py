@@ -8,8 +8,6 @@ happened. The same coroutine runs in every world: it awaits nothing but the clus
 
 from __future__ import annotations
 
-import sys
-import traceback
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +18,7 @@ from dissensus.harness import store
 from dissensus.harness.cluster import Cluster, ClusterSpec
 from dissensus.harness.drive import Drive
 from dissensus.harness.env import Cancelled, DeadlineExceeded, Env, Task
-from dissensus.harness.errors import DissensusError, SystemFault, UserError
+from dissensus.harness.errors import DissensusError, SystemFault, UserError, culprit
 from dissensus.harness.fault import Nemesis
 from dissensus.harness.generators import Generator, lift
 from dissensus.harness.injector import Injector
@@ -422,22 +420,15 @@ async def ended(tasks: Iterable[Task[Any]]) -> None:
 
 
 def blamed(error: Exception) -> Exception:
-    """The error as it is, or as a UserError that names the line, where code raised it that is
-    neither ours nor Python's: a workload or a scenario of the user's.
+    """The error as it is, or as a UserError that names the line, where it is in a workload or a
+    scenario that the user has written.
     """
-    if isinstance(error, DissensusError | OSError):
+    place = "" if isinstance(error, DissensusError | OSError) else culprit(error)
+    if not place:
         return error
-    frames = list(traceback.walk_tb(error.__traceback__))
-    for frame, line in reversed(frames):
-        module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if module == "dissensus":
-            break
-        if module not in sys.stdlib_module_names:
-            place = f"{frame.f_code.co_filename}:{line}"
-            mistake = UserError(f"{place}: {type(error).__name__}: {error}")
-            mistake.__cause__ = error
-            return mistake
-    return error
+    mistake = UserError(f"{place}: {type(error).__name__}: {error}")
+    mistake.__cause__ = error
+    return mistake
 
 
 def words_of(error: Exception) -> str:

@@ -380,7 +380,7 @@ def test_a_mistake_in_a_workload_is_its_author_s_and_one_of_ours_is_ours(
     monkeypatch.setattr(parts.workload, "generator", lambda concurrency: lambda ctx: {}["no"])
     end, _ = perform(parts, tmp_path)
     assert isinstance(end.error, UserError)
-    assert "test_runner.py:" in str(end.error)
+    assert "test_runner.py, line " in str(end.error)
     (tmp_path / "ours").mkdir()
     parts = parts_of(toy_name)
     monkeypatch.setattr(parts.workload, "generator", lambda concurrency: object())

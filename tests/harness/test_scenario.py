@@ -168,7 +168,7 @@ def test_a_mistake_in_the_story_is_the_author_s(perform: Perform) -> None:
 
     end, _ = perform(play)
     assert isinstance(end.error, UserError)
-    assert f"{__file__}:" in str(end.error)
+    assert f"{__file__}, line " in str(end.error)
     assert "KeyError: 'no'" in str(end.error)
 
 
