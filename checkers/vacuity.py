@@ -63,14 +63,15 @@ def _faults(run: RunView) -> Iterator[str]:
             yield f"{word} was asked for and never injected"
         elif not effective:
             yield f"{word} was injected {len(mine)} times and never had an effect"
-        elif not any(_hit(fault, times) for fault in effective):
+        elif not any(_hit(fault, times, run.history.last_time_ns()) for fault in effective):
             yield f"no operation was invoked while {word} was in effect"
 
 
-def _hit(fault: FaultInterval, times: list[int]) -> bool:
-    """An operation was invoked while the fault was active."""
-    first = bisect_left(times, fault.begin_ns)
-    return first < len(times) and (fault.end_ns < 0 or times[first] <= fault.end_ns)
+def _hit(fault: FaultInterval, times: list[int], last_ns: int) -> bool:
+    """An operation was invoked while the fault was in force."""
+    begin, end = fault.in_force_ns(last_ns)
+    first = bisect_left(times, begin)
+    return first < len(times) and times[first] <= end
 
 
 def _successes(run: RunView) -> Iterator[str]:

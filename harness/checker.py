@@ -43,6 +43,18 @@ class FaultInterval(msgspec.Struct, kw_only=True):
     """The probe saw the effect that was asked for."""
     healed: bool = False
     """The probe after the undo saw that it is gone."""
+    injected_ns: int = -1
+    """When `inject` had returned: from here on it is in force."""
+    undo_ns: int = -1
+    """When its undo began."""
+
+    def in_force_ns(self, last_ns: int) -> tuple[int, int]:
+        """From when to when it was in force as a whole: neither while it was being injected nor
+        while it was being undone. `last_ns` stands for the end of one that was never undone.
+        """
+        begin = next(t for t in (self.injected_ns, self.measured_ns, self.begin_ns) if t >= 0)
+        end = next((t for t in (self.undo_ns, self.end_ns) if t >= 0), last_ns)
+        return begin, max(begin, end)
 
 
 class NodeReport(msgspec.Struct, kw_only=True):

@@ -108,15 +108,23 @@ class Injector:
             asked=fault.asked,
         )
         failed = False
+        injected = -1
         try:
             await nemesis.inject(self.cluster, fault)
+            injected = self.cluster.env.now()
             measured = await nemesis.probe(self.cluster, fault)
         except InternalError:
             raise
         except DissensusError as error:
             failed = True
             measured = Measured(effective=False, facts={"error": str(error)})
-        self._write("fault-measured", fault, effective=measured.effective, measured=measured.facts)
+        self._write(
+            "fault-measured",
+            fault,
+            injected=injected,
+            effective=measured.effective,
+            measured=measured.facts,
+        )
         if failed:
             await self.end(fault.id)
         return measured
@@ -172,6 +180,7 @@ class Injector:
         """Undo, verify, record; returns why it is not healed, "" when it is."""
         nemesis = self._nemesis(fault.kind)
         facts: dict[str, Any] = {}
+        undo = self.cluster.env.now()
         try:
             await nemesis.undo(self.cluster, fault)
             measured = await nemesis.verify(self.cluster, fault)
@@ -181,10 +190,10 @@ class Injector:
             reason = str(error) if isinstance(error, DissensusError) else repr(error)
         if reason:
             reason = f"fault {fault.id} ({fault.kind}) could not be undone: {reason}"
-            self._write("fault-end", fault, healed=False, measured=facts, error=reason)
+            self._write("fault-end", fault, undo=undo, healed=False, measured=facts, error=reason)
             return reason
         self._journal.end(fault.id)
-        self._write("fault-end", fault, healed=True, measured=facts)
+        self._write("fault-end", fault, undo=undo, healed=True, measured=facts)
         if facts.get("shared"):
             self._doubtful.append(fault)
         return ""

@@ -196,8 +196,12 @@ class _Reader:
             fault.measured_ns = event["t"]
             fault.measured = event.get("measured", {})
             fault.effective = event.get("effective", False)
+            fault.injected_ns = event.get("injected", -1)
         else:
             fault.end_ns = event["t"]
+            # A second end (an undo that was tried again) does not begin the first one anew.
+            if fault.undo_ns < 0:
+                fault.undo_ns = event.get("undo", -1)
             fault.healed = event.get("healed", False)
 
 

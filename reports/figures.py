@@ -152,12 +152,6 @@ def longest_gap(history: History) -> tuple[int, int]:
     return max(pairwise([history.t_inv[0], *moments, last]), key=lambda pair: pair[1] - pair[0])
 
 
-def in_effect_ns(fault: FaultInterval, last: int) -> tuple[int, int]:
-    """From when to when a fault was in effect: from its measurement to its undo."""
-    begin = fault.measured_ns if fault.measured_ns >= 0 else fault.begin_ns
-    return begin, fault.end_ns if fault.end_ns >= 0 else last
-
-
 def family_counts(run: RunView, last: int) -> Iterator[FamilyCount]:
     """One line a family, in the order in which they first struck."""
     by_family: dict[str, list[FaultInterval]] = {}
@@ -165,7 +159,7 @@ def family_counts(run: RunView, last: int) -> Iterator[FamilyCount]:
         by_family.setdefault(fault.family or fault.kind, []).append(fault)
     begun = sorted(run.history.t_inv)
     for family, faults in by_family.items():
-        intervals = [in_effect_ns(fault, last) for fault in faults if fault.effective]
+        intervals = [fault.in_force_ns(last) for fault in faults if fault.effective]
         yield FamilyCount(
             family=family,
             asked=len(faults),

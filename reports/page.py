@@ -22,7 +22,7 @@ from dissensus.harness.store import REPORT, VerdictFile
 from dissensus.harness.verdict import Certificate, Validity, Verdict
 from dissensus.reports.block import shown_rows
 from dissensus.reports.diagram import Diagram, diagram_of
-from dissensus.reports.figures import Figures, in_effect_ns
+from dissensus.reports.figures import Figures
 from dissensus.reports.words import (
     again,
     checked_text,
@@ -228,7 +228,7 @@ def active_faults(run: RunView, figures: Figures, rows: list[int]) -> Iterator[s
     """Faults that were in effect while any of these operations was open."""
     history = run.history
     for fault in run.faults:
-        begin, end = in_effect_ns(fault, figures.last_ns)
+        begin, end = fault.in_force_ns(figures.last_ns)
         for row in rows:
             closed = history.t_ret[row] if history.t_ret[row] >= 0 else figures.last_ns
             if history.t_inv[row] <= end and closed >= begin and fault.effective:

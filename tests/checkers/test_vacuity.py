@@ -86,6 +86,11 @@ def test_no_fault_asked_for_is_not_vacuous_for_that(hand: Hand, view: View) -> N
             "kill was injected 2 times and never had an effect",
         ),
         ([fault("kill", 41, 49)], "no operation was invoked while kill was in effect"),
+        (
+            # Operations came while it was being injected and while it was being undone.
+            [fault("kill", 35, 85, injected_ns=41 * MS, undo_ns=49 * MS)],
+            "no operation was invoked while kill was in effect",
+        ),
         ([fault("kill", 500, 600)], "no operation was invoked while kill was in effect"),
         (
             [fault("kill", 41, 49), fault("kill", 45, 65, effective=False)],

@@ -30,9 +30,12 @@ class Rain:
         self.fails: dict[str, BaseException] = {}
         self.wet: set[int] = set()
         self.shared = False
+        self.pause: Callable[[], Any] | None = None
 
-    def step(self, name: str, fault: Fault) -> None:
+    async def step(self, name: str, fault: Fault) -> None:
         self.log.append((name, fault.id))
+        if self.pause is not None:
+            await self.pause()
         if name in self.fails:
             raise self.fails[name]
 
@@ -48,19 +51,19 @@ class Rain:
         return {"do": "dry", **fault.targets}
 
     async def inject(self, cluster: Any, fault: Fault) -> None:
-        self.step("inject", fault)
+        await self.step("inject", fault)
         self.wet.add(fault.id)
 
     async def probe(self, cluster: Any, fault: Fault) -> Measured:
-        self.step("probe", fault)
+        await self.step("probe", fault)
         return Measured(effective=fault.id in self.wet, facts={"mm": 3})
 
     async def undo(self, cluster: Any, fault: Fault) -> None:
-        self.step("undo", fault)
+        await self.step("undo", fault)
         self.wet.discard(fault.id)
 
     async def verify(self, cluster: Any, fault: Fault) -> Measured:
-        self.step("verify", fault)
+        await self.step("verify", fault)
         facts = {"shared": True} if self.shared else {}
         return Measured(effective=fault.id not in self.wet, facts=facts)
 
@@ -139,6 +142,25 @@ def test_the_steps_come_in_their_order(scene: Scene) -> None:
     ]
     assert scene.log[0][2] == "rain"
     assert scene.log[0][3]["do"] == "dry"
+
+
+def test_what_was_in_force_is_between_inject_and_undo(scene: Scene) -> None:
+    events: dict[str, Any] = {}
+    env = scene.cluster.env
+
+    async def play() -> None:
+        fault = rain("n1")
+        scene.rain.pause = lambda: env.sleep(10)
+        await scene.injector.begin(fault)
+        events["measured"] = scene.event
+        await env.sleep(100)
+        await scene.injector.end(fault.id)
+
+    begun = env.now()
+    scene.play(play)
+    measured, end = events["measured"], scene.event
+    assert (measured["injected"], measured["t"]) == (begun + 10, begun + 20)
+    assert (end["undo"], end["t"]) == (begun + 120, begun + 140)
 
 
 def test_a_draw_depends_on_the_number_of_the_fault_alone(toy: Make) -> None:

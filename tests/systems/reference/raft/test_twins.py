@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from dissensus.systems.reference.core.durable import Hard
-from dissensus.systems.reference.core.quorum import majority_value
+from dissensus.systems.reference.core.quorum import majority_value, reached
 from dissensus.systems.reference.golden import ScriptError
 from dissensus.systems.reference.raft.config import Config
 from dissensus.systems.reference.raft.core import Raft
@@ -130,7 +130,14 @@ class R16(Raft):
 
 class R17(Raft):
     def quorum_match(self) -> int:
-        return majority_value([self.match_of(node) for node in self.config.members])
+        both = {*self.config.voters, *self.config.outgoing}
+        return majority_value([self.match_of(node) for node in both])
+
+
+class R17b(Raft):
+    def elected(self) -> bool:
+        both = {*self.config.voters, *self.config.outgoing}
+        return reached(both, [node for node, granted in self.votes.items() if granted])
 
 
 class Twin(NamedTuple):
@@ -161,6 +168,7 @@ TWINS = (
     Twin(R15, gone="  is follower in term 5"),
     Twin(R16, sign="!! n3 and n4 both lead term 2"),
     Twin(R17, sign="!! n1 and n2 applied different entries at 2"),
+    Twin(R17b, sign="!! n2 and n4 both lead term 2"),
 )
 
 
