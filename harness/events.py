@@ -4,11 +4,11 @@ Line 1 is `{"ev":"run","schema":1,...}`, the last one of a run that came to its 
 `{"ev":"end","t","outcome","phase","error","left"}`: outcome is "complete", "interrupted" or
 "failed", phase the one in which that happened and error in words why (both null where it did not),
 left lists what teardown could not remove. A `fault-measured` has the time when the fault was
-`injected`, its `fault-end` that of the `undo`: between them it was in force. Each line is one JSON object with `ev`: run, phase, op,
-fault-begin, fault-measured, fault-end, node, spec, mark, end. Readers skip kinds that they do not
-know. There is one writer; its bytes are in the hands of the operating system at most half a second
-after an event, so that a harness killed by SIGKILL loses less than a second and at most the end of
-one line.
+`injected`, its `fault-end` that of the `undo`: between them it was in force. Each line is one JSON
+object with `ev`: run, phase, op, fault-begin, fault-measured, fault-end, node, spec, mark, end.
+Readers skip kinds that they do not know. There is one writer; its bytes are in the hands of the
+operating system at most half a second after an event, so that a harness killed by SIGKILL loses
+less than a second and at most the end of one line.
 """
 
 from __future__ import annotations
