@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from dissensus.harness.cluster import Cluster
 from dissensus.harness.env import gather
-from dissensus.harness.fault import Fault, FaultContext, Measured
-from dissensus.harness.randomness import Rng
-from dissensus.nemeses.kill import answering, states_of
-from dissensus.nemeses.select import check_nodes, draw_nodes
+from dissensus.harness.fault import Fault, Measured
+from dissensus.nemeses.nodes import OnNodes, answering, states_of
 
 MIX = {"one": 2, "minority": 2, "leader": 4, "majority": 1, "all": 1}
 """The leader above all: it comes back and believes that it still leads."""
 
 
-class Pause:
+class Pause(OnNodes):
     """Nodes stand still, alive, until the undo lets them go on."""
 
     family = "pause"
     needs = frozenset({"pause"})
-    stops = True
-    nodes_least = 1
-
-    def __init__(self, kind: str, what: str, mix: Mapping[str, int]) -> None:
-        self.kind = kind
-        self.what = what
-        self.mix = mix
-
-    def draw(self, rng: Rng, context: FaultContext) -> Fault | None:
-        drawn = draw_nodes(rng, context, self.mix)
-        if drawn is None:
-            return None
-        selector, nodes = drawn
-        return Fault(kind=self.kind, targets={"nodes": nodes}, asked={"selector": selector})
-
-    def check(self, fault: Fault, context: FaultContext) -> None:
-        check_nodes(fault, context)
-
-    def undo_entry(self, fault: Fault) -> dict[str, Any]:
-        return {"do": "resume", **fault.targets}
+    undo_step = "resume"
 
     async def inject(self, cluster: Cluster, fault: Fault) -> None:
         nodes = [cluster.nodes[name] for name in fault.targets["nodes"]]
