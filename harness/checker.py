@@ -6,7 +6,6 @@ columns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -138,9 +137,3 @@ class Engine(Protocol):
     name: str
 
     def check(self, history: History, model: Model, budget: Budget) -> Verdict: ...
-
-
-def options_text(options: Mapping[str, Any], order: Sequence[str] = ()) -> str:
-    """Options as they are typed on the command line, for "how to run it again"."""
-    names = [n for n in order if n in options] + [n for n in options if n not in order]
-    return " ".join(f"--{n} {options[n]}" for n in names if options[n] not in (None, False, ""))

@@ -276,10 +276,12 @@ class Runner:
         """Clients and faults side by side, to the end of the time, or of one that fails."""
         plan, env = self.plan, self.env
         until = env.now() + plan.time_ns
+        # Before anything is spawned: a workload may be wrong, and then no fault may begin.
+        load = self._load()
         nemesis = env.spawn(
             self.parts.faults.follow(env, self.injector, self._schedule, until), "nemesis"
         )
-        clients = env.spawn(self.drive.run(self._load(), "chaos"), "clients")
+        clients = env.spawn(self.drive.run(load, "chaos"), "clients")
         both = [nemesis, clients]
         try:
             await env.timeout(plan.time_ns + HEAL_MAX_NS, self._all_done(both))

@@ -102,6 +102,27 @@ def test_the_rate_is_kept_and_the_last_reads_reach_every_node(
     assert len(keys) >= 5
 
 
+def test_a_wrong_workload_begins_no_fault(toy_name: str, tmp_path: Path) -> None:
+    class Wrong:
+        name, fs, model = "wrong", ("read",), "register"
+
+        def warmup(self, concurrency: int) -> Any:
+            return {"f": "read", "key": 1}
+
+        def generator(self, concurrency: int) -> Any:
+            return iter([{"f": "read", "key": 1}])
+
+        def final(self, concurrency: int, keys: Any) -> Any:
+            return []
+
+    parts = replace(parts_of(toy_name, faults=("kill",)), workload=Wrong())
+    end, run = perform(parts, tmp_path)
+    assert isinstance(end.error, UserError)
+    assert "is no generator" in str(end.error)
+    assert run.faults == []
+    whole(run)
+
+
 def test_a_bug_is_found(toy_name: str, tmp_path: Path) -> None:
     _, run = perform(
         parts_of(toy_name, "read-anywhere", faults=("partition",), rate_hz=200.0), tmp_path
