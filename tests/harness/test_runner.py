@@ -115,11 +115,17 @@ def test_a_wrong_workload_begins_no_fault(toy_name: str, tmp_path: Path) -> None
         def final(self, concurrency: int, keys: Any) -> Any:
             return []
 
-    parts = replace(parts_of(toy_name, faults=("kill",)), workload=Wrong())
+    begun = []
+
+    async def follow(*_: Any) -> None:
+        begun.append(True)
+
+    faults = Faults(nemeses=NEMESES, compose=compose_schedule, follow=follow)
+    parts = replace(parts_of(toy_name, faults=("kill",)), workload=Wrong(), faults=faults)
     end, run = perform(parts, tmp_path)
     assert isinstance(end.error, UserError)
     assert "is no generator" in str(end.error)
-    assert run.faults == []
+    assert begun == []
     whole(run)
 
 
