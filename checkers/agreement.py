@@ -48,7 +48,7 @@ class AgreementChecker:
         verdict = Verdict(
             checker=self.name,
             validity=Validity.VALID,
-            reason=f"nodes agree on the state after {len(compared)} indices that several reported",
+            reason=f"nodes agree at all indices that several reported ({len(compared)})",
             facts={"indices": len(first), "compared": len(compared), "splits": len(broken)},
         )
         if splits:
@@ -77,7 +77,7 @@ class ElectionChecker:
         verdict = Verdict(
             checker=self.name,
             validity=Validity.VALID,
-            reason=f"{len(first)} terms had a leader, each one only",
+            reason=f"terms with a leader: {len(first)}, each with one only",
             facts={"terms": len(first)},
         )
         if splits:

@@ -153,10 +153,8 @@ def told(facts: dict[str, Any]) -> str:
     ratio = f"available {facts['ratio']:.4%} of {facts['observed_s']:.1f} s"
     if not facts["outages"]:
         return f"{ratio}, without an outage"
-    return (
-        f"{ratio}: {facts['outages']} outages, MTBF {facts['mtbf_s']:.2f} s, "
-        f"MTTR {facts['mttr_s']:.2f} s"
-    )
+    outages = f"{facts['outages']} outage{'s' * (facts['outages'] > 1)}"
+    return f"{ratio}: {outages}, MTBF {facts['mtbf_s']:.2f} s, MTTR {facts['mttr_s']:.2f} s"
 
 
 def downtime_s(ratio: float, period_s: float = YEAR_S) -> float:
