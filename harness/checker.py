@@ -110,11 +110,14 @@ class Model(Protocol):
     name: str
     fs: frozenset[str]
 
-    def initial(self) -> Any: ...
+    def initial(self) -> Any:
+        """The state of a key that nothing was asked of."""
+        ...
 
     def step(self, state: Any, f: str, value: Any, result: Any, *, known: bool) -> tuple[bool, Any]:
-        """Apply one operation: (legal, next state). `known` is False when the result was never
-        seen (`info`).
+        """Apply one operation: (legal, next state). `value` is what it was invoked with, `result`
+        what it completed with; `known` is False when the result was never seen (`info`), and then
+        `result` says nothing.
         """
         ...
 
@@ -136,4 +139,12 @@ class Engine(Protocol):
 
     name: str
 
-    def check(self, history: History, model: Model, budget: Budget) -> Verdict: ...
+    def check(self, history: History, model: Model, budget: Budget) -> Verdict:
+        """Judge every key of the history, each alone. An `ok` row has its place between `inv` and
+        `ret`, an `info` row anywhere after its `inv` or nowhere, a `fail` row nowhere.
+
+        VALID, INVALID with a certificate of kind "linearizability" whose `data` the verifier reads
+        (`checkers/verifier.py`), UNKNOWN over the budget. The verdict's `checker` is
+        "linearizability", its `engine` names the engine.
+        """
+        ...

@@ -98,7 +98,9 @@ class Node(Protocol):
         """SIGSTOP: alive, holding its sockets, not running."""
         ...
 
-    async def resume(self) -> None: ...
+    async def resume(self) -> None:
+        """SIGCONT: the end of a pause."""
+        ...
 
     async def lose_unsynced(self) -> dict[str, int]:
         """With the process dead: cut every file to what was fsynced. Returns {file: bytes lost}."""
@@ -155,7 +157,9 @@ class Links(Protocol):
         ...
 
     async def probe(self, pairs: Iterable[Pair]) -> list[Reach]:
-        """Measure each direction with traffic of its own."""
+        """Measure each direction with traffic of its own: a Reach for each pair, in their order.
+        Bounded in time: a direction that is cut is one that is not `open`, never an error.
+        """
         ...
 
     async def faults(self) -> list[int]:
@@ -186,7 +190,14 @@ class ClusterSpec(msgspec.Struct, kw_only=True):
 
 
 class Cluster(Protocol):
-    """A set of nodes, the links between them, and the world's `env`."""
+    """A set of nodes, the links between them, and the world's `env`.
+
+    The registry makes one as `Kind(spec, system)`: a ClusterSpec and the System whose nodes it
+    runs; nothing is started by that. Nodes are started, asked and commanded by what the system
+    says (`System.ready`, `info`, `admin`). A method behind a capability that the cluster refuses
+    raises UserError with the reason. Type checkers take attributes exactly: write `self.nodes:
+    Mapping[str, Node] = ...` where yours are of a class of your own.
+    """
 
     kind: str
     nodes: Mapping[str, Node]
@@ -219,8 +230,9 @@ class Cluster(Protocol):
 
     @classmethod
     def heal(cls, run_dir: Path, *, keep: bool = False) -> Healing:
-        """Undo what a killed harness left of the run in `run_dir`, from another process
-        (`harness.heal`).
+        """Undo what a killed harness left of the run in `run_dir`, from another process. It is
+        found by a note of `setup` in the run's journal, before anything is started:
+        `Journal(run_dir).note("run", kind=self.kind)`. A cluster that leaves nothing needs none.
         """
         ...
 

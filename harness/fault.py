@@ -22,6 +22,7 @@ class Fault(msgspec.Struct, kw_only=True):
     """One fault to inject: what, on whom, how."""
 
     id: int = -1
+    """The injector numbers it, after `draw` and `check`: links know it by this number."""
     kind: str
     """Name of the nemesis: "kill", "partition" ..."""
     targets: dict[str, Any]
@@ -82,12 +83,16 @@ class Nemesis(Protocol):
         ...
 
     def undo_entry(self, fault: Fault) -> dict[str, Any]:
-        """What `dissensus heal` needs to undo it when the harness is gone. Written before
-        `inject`.
+        """What `dissensus heal` needs to undo it when the harness is gone: "do" names the step,
+        "nodes" those that the fault stops. Written before `inject`.
         """
         ...
 
-    async def inject(self, cluster: Cluster, fault: Fault) -> None: ...
+    async def inject(self, cluster: Cluster, fault: Fault) -> None:
+        """Break it. A DissensusError (SystemFault, EnvironmentFault), here or in `probe`, makes it
+        a fault without effect, which is undone at once; any other error ends the run.
+        """
+        ...
 
     async def probe(self, cluster: Cluster, fault: Fault) -> Measured:
         """Measure the effect, with traffic or state of its own."""
@@ -101,6 +106,7 @@ class Nemesis(Protocol):
 
     async def verify(self, cluster: Cluster, fault: Fault) -> Measured:
         """Prove that it is gone: `effective` is True when the system is whole again in this
-        respect.
+        respect. Where another fault that lasts may hide that, say so by `facts["shared"]` = True:
+        it is verified again when all are undone.
         """
         ...

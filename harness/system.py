@@ -241,7 +241,9 @@ class Workload(Protocol):
     """Name of the model for linearizability ("register", "cas-register"), "" where none applies."""
 
     def warmup(self, concurrency: int) -> Any:
-        """Operations until one of every f has succeeded; the chaos begins after that."""
+        """Operations until one of every f has succeeded, then no more; the chaos begins after that.
+        Space them (`stagger`): they are tried until the system serves.
+        """
         ...
 
     def generator(self, concurrency: int) -> Any:
