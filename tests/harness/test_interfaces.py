@@ -18,6 +18,7 @@ from dissensus.checkers.linearizability import PythonEngine
 from dissensus.harness import registry, store
 from dissensus.harness.checker import Budget, Checker, Engine, Model, RunView
 from dissensus.harness.cluster import (
+    CAPABILITIES,
     Cluster,
     ClusterSpec,
     Healing,
@@ -183,7 +184,12 @@ class ShelfCluster:
 
     kind: str = "shelf"
     capabilities: frozenset[str] = frozenset({"kill", "pause", "cut"})
-    refusals: Mapping[str, str] = {"shape": "ways are open or barred, never slow"}
+    refusals: Mapping[str, str] = {
+        "shape": "ways are open or barred, never slow",
+        **dict.fromkeys(("hold", "signal", "exec"), "nodes have neither messages nor processes"),
+        **dict.fromkeys(("lose-unsynced", "wipe", "files"), "a shelf has no disk"),
+        "foreign-clients": "in virtual time a client may await nothing but env",
+    }
 
     def __init__(self, spec: ClusterSpec, system: ShelfSystem) -> None:
         self.shelf = system.shelf
@@ -396,6 +402,17 @@ def test_a_run_of_strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert checker.check(run, Budget()).validity is Validity.VALID
     run.history.extra[3] = {"shelf": 0}
     assert checker.check(run, Budget()).certificates[0].ops == [3]
+
+
+@pytest.mark.parametrize("kind", ["shelf", "sim", "local"])
+def test_a_cluster_says_why_not_for_all_that_it_cannot_do(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry.CLUSTERS, "shelf", f"{__name__}:ShelfCluster")
+    made = registry.cluster_class(kind)
+    assert {*made.capabilities, *made.refusals} == set(CAPABILITIES)
+    assert not {*made.capabilities} & {*made.refusals}
+    assert all(made.refusals.values())
 
 
 def test_a_fault_without_effect_makes_the_run_vacuous(
