@@ -37,11 +37,13 @@ EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 EPHEMERAL_ELSEWHERE = 49152
 """What IANA says and macOS does."""
 BLOCKS_TRIED_MAX = 64
-"""Of 16,256 blocks; when so many are taken, something is wrong with all of them."""
+"""Of 16,256 blocks; when so many are taken, somebody listens on all of them."""
 BACKLOG = 512
 
-PORT_BASE = 7400
-"""The control port of a `Block`; the named ports of nodes follow."""
+PORT_BASES = (7_400, 17_400, 27_400)
+"""Control ports of a `Block`, in the order in which they are tried; the named ports of nodes
+follow. More than one, because a program that listens on 0.0.0.0 takes its port in all blocks.
+"""
 SECOND_OCTETS = (1, 254)
 """127.0.x.y is left to others: Debian's own host name lives at 127.0.1.1."""
 _RELAY, _NODE, _CLIENT, _CONTROL = 0, 1, 2, 3
@@ -59,19 +61,20 @@ class Block(msgspec.Struct, kw_only=True, frozen=True, tag=True):
     b: int
     ports: int
     """Number of named ports of a node."""
+    base: int = PORT_BASES[0]
 
     @property
     def control(self) -> Address:
         """Where the relay takes commands."""
-        return self._ip(_CONTROL, 1), PORT_BASE
+        return self._ip(_CONTROL, 1), self.base
 
     def own(self, node: int, port: int) -> Address:
         """Where a node itself listens with a port (from 0)."""
-        return self._ip(_NODE, node), PORT_BASE + 1 + port
+        return self._ip(_NODE, node), self.base + 1 + port
 
     def reached(self, viewer: Host, node: int, port: int) -> Address:
         """Where a viewer reaches a node: at the relay."""
-        return self._ip(_RELAY, node), PORT_BASE + 1 + port
+        return self._ip(_RELAY, node), self.base + 1 + port
 
     def doors(self, node: int, port: int) -> Iterator[tuple[Address, Host | None]]:
         """Where the relay listens for callers of a node, and who calls there (None: anybody)."""
@@ -207,9 +210,12 @@ def candidates(token: str, ports: int) -> Iterable[AnyBlock]:
     """
     rng = Rng(int(token, 16), "addresses")
     if sys.platform == "linux":
-        _below_ephemeral(PORT_BASE + ports)
-        for _ in range(BLOCKS_TRIED_MAX):
-            yield Block(a=rng.between(*SECOND_OCTETS), b=4 * rng.below(64), ports=ports)
+        for base in PORT_BASES:
+            if base == PORT_BASES[0] or base + ports < ephemeral_low():
+                _below_ephemeral(base + ports)
+                for _ in range(BLOCKS_TRIED_MAX):
+                    a, b = rng.between(*SECOND_OCTETS), 4 * rng.below(64)
+                    yield Block(a=a, b=b, ports=ports, base=base)
         return
     size = PortBlock.size(ports)
     _below_ephemeral(PORT_RANGE_LOW + size - 1)

@@ -79,6 +79,20 @@ def test_elsewhere_runs_are_told_apart_by_ports(monkeypatch: pytest.MonkeyPatch)
     assert max(port for _, port in ends) < addresses.ephemeral_low()
 
 
+def test_a_program_that_listens_everywhere_takes_a_port_and_not_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = addresses.try_listen
+    taken = addresses.PORT_BASES[0] + 1
+    monkeypatch.setattr(addresses, "try_listen", lambda at: None if at[1] == taken else real(at))
+    blocks = list(candidates(TOKEN, 1))
+    bases = list(dict.fromkeys(block.base for block in blocks if isinstance(block, Block)))
+    assert bases == list(addresses.PORT_BASES)
+    block, control = claim(blocks, 3)
+    with control:
+        assert block.control[1] == bases[1]
+
+
 def test_a_busy_block_is_passed_over_and_the_last_one_is_named() -> None:
     blocks = list(candidates(TOKEN, 1))[:2]
     with listener(blocks[0].own(2, 0)):
