@@ -2,8 +2,8 @@
 
 The time looked at is the chaos phase (the whole history where there are no phases). An *outage* is
 a stretch between two answers of the system, to whichever clients, that is at least `OUTAGE_NS` long
-and in which somebody waited or was turned away; a stretch in which nobody asked is none. Of n
-outages that last d in all within a time t
+and in which somebody waited in vain or many were turned away; one in which nobody asked is none. Of
+n outages that last d in all within a time t
 
     MTBF = (t - d) / n        MTTR = d / n        ratio = (t - d) / t = MTBF / (MTBF + MTTR)
 
@@ -20,13 +20,17 @@ from typing import Any
 
 from dissensus.checkers.stats import was_served
 from dissensus.harness.checker import Budget, RunView
-from dissensus.harness.history import History
+from dissensus.harness.history import FAIL, History
 from dissensus.harness.verdict import Certificate, Validity, Verdict
 
 OUTAGE_NS = 250_000_000
 """Shorter stretches are latency: an operation's deadline is longer, and so is an election."""
 YEAR_S = 8766 * 3600
 """365.25 days."""
+REFUSALS_LEAST = 8
+"""Quick refusals in a row that make an outage. Fewer are no sign of one: a client that is pinned to
+a follower is refused as a rule, and where operations are rare such answers fill a gap by chance.
+"""
 OUTAGES_TOLD_MAX = 10
 """Outages that a story lists, the longest first."""
 
@@ -103,16 +107,31 @@ def outages_of(history: History, rows: Iterable[int], begin: int, end: int) -> l
     begins = [wait[0] for wait in waits]
     latest = list(accumulate((wait[1] for wait in waits), max))
     """Of the waits that began by then, the latest end."""
-    begun = [bisect_left(begins, stretch[1]) for stretch in stretches]
-    return [s for s, n in zip(stretches, begun, strict=True) if n and latest[n - 1] > s[0]]
+    refused = sorted(history.t_inv[row] for row in rows if _refused(history, row))
+
+    def suffered(a: int, b: int) -> bool:
+        begun = bisect_left(begins, b)
+        if begun and latest[begun - 1] > a:
+            return True
+        return bisect_left(refused, b) - bisect_left(refused, a) >= REFUSALS_LEAST
+
+    return [(a, b) for a, b in stretches if suffered(a, b)]
+
+
+def _refused(history: History, row: int) -> bool:
+    """A quick and definite no."""
+    quick = history.t_ret[row] - history.t_inv[row] < OUTAGE_NS
+    return history.outcome[row] == FAIL and quick and not was_served(history, row)
 
 
 def _waits(history: History, rows: Iterable[int], end: int) -> list[Stretch]:
-    """When somebody was turned away, or waited for as long as an outage."""
+    """When somebody was left without an answer, or waited for as long as an outage."""
     found = []
     for row in rows:
         begin, ret = history.t_inv[row], history.t_ret[row]
         ret = end if ret < 0 else ret
+        if _refused(history, row):
+            continue
         if not was_served(history, row) or ret - begin >= OUTAGE_NS:
             found.append((begin, max(ret, begin + 1)))
     return found

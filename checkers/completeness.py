@@ -7,7 +7,9 @@ doubtful: UNKNOWN.
 
 from __future__ import annotations
 
-from dissensus.harness.checker import Budget, RunView
+from dissensus.harness.checker import Budget, FaultInterval, RunView
+from dissensus.harness.journal import read_journal
+from dissensus.harness.store import UNDO
 from dissensus.harness.verdict import Validity, Verdict
 
 ENDED = {"failed": "failed", "interrupted": "was interrupted"}
@@ -35,9 +37,11 @@ class CompletenessChecker:
                 f"incomplete: the harness was killed in phase {phase} after {last:.1f} s; the "
                 "verdicts are of that prefix"
             )
-            if broken:
+            if left := [
+                f"{fault.kind} #{fault.id}" for fault in run.faults if in_force(run, fault)
+            ]:
                 verdict.reason += (
-                    f"; {', '.join(broken)} may still be in force: dissensus heal "
+                    f"; {', '.join(left)} may still be in force: dissensus heal "
                     f"{run.directory or 'RUN'}"
                 )
         elif broken:
@@ -48,3 +52,15 @@ class CompletenessChecker:
             if run.end.get("error"):
                 verdict.reason += f": {run.end['error']}"
         return verdict
+
+
+def in_force(run: RunView, fault: FaultInterval) -> bool:
+    """Whether a fault of a killed run may still be there: `dissensus heal` closes it in the journal
+    of undos, where the history has no end of it.
+    """
+    if fault.healed:
+        return False
+    if run.directory is None or not (run.directory / UNDO).exists():
+        return True
+    journal = read_journal(run.directory)
+    return bool(journal.broken) or fault.id in journal.open

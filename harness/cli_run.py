@@ -49,7 +49,7 @@ STORE = click.option(
 @click.option("--mutant", default="", help="A mutant of the bundled system (R13).")
 @click.option("--option", "options", multiple=True, help="Option of the system: NAME=VALUE.")
 @click.option("--repeat", default=1, show_default=True, help="Runs with seeds SEED, SEED+1, ...")
-@click.option("--keep", is_flag=True, help="Leave nodes up and data in place.")
+@click.option("--keep", is_flag=True, help="Leave the nodes of `local` up.")
 @STORE
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 def run(**words: Any) -> int:

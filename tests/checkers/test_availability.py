@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,8 +17,10 @@ from dissensus.checkers.availability import (
     repair_budget_s,
 )
 from dissensus.checkers.judge import reverified
+from dissensus.harness import store
 from dissensus.harness.checker import Budget, RunView
-from dissensus.harness.history import History
+from dissensus.harness.cli import call
+from dissensus.harness.history import FAIL, History
 from dissensus.harness.ops import Op
 from dissensus.harness.verdict import Validity
 
@@ -120,3 +123,13 @@ def test_the_ratio_is_mtbf_over_mtbf_plus_mttr(lengths: list[int], span: int) ->
         assert repair_budget_s(facts["ratio"], mtbf) == pytest.approx(mttr, rel=1e-3, abs=1e-3)
     else:
         assert facts["ratio"] == 1.0
+
+
+@pytest.mark.parametrize("rate_hz", [3, 20])
+def test_clients_of_followers_that_are_refused_make_no_outage(rate_hz: int, tmp_path: Path) -> None:
+    """A correct Raft without faults: half the clients are pinned, and refused where they write."""
+    words = ["run", "raft", "--on", "sim", "--time", "30s", "--seed", "3", "--rate", str(rate_hz)]
+    assert call([*words, "--store", str(tmp_path)]) == 0
+    run = store.load(store.find(tmp_path / "raft"))
+    assert run.history.outcome.count(FAIL) > 10
+    assert AvailabilityChecker().check(run, Budget()).facts["outages"] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from dissensus.checkers.completeness import CompletenessChecker
 from dissensus.checkers.vacuity import VacuityChecker
 from dissensus.harness.checker import Budget, FaultInterval, RunView
 from dissensus.harness.history import History
+from dissensus.harness.journal import Journal
 from dissensus.harness.verdict import ExitCode, Validity, exit_code
 
 Hand = Callable[[str], History]
@@ -186,5 +188,18 @@ def test_a_killed_run_keeps_its_verdict_and_says_incomplete(hand: Hand, view: Vi
     assert validity is Validity.VALID
     assert reason.startswith("incomplete: the harness was killed in phase chaos after 0.1 s")
     assert reason.endswith("kill #7 may still be in force: dissensus heal RUN")
+
+
+def test_what_was_healed_after_a_kill_is_not_said_to_be_in_force(
+    hand: Hand, view: View, tmp_path: Path
+) -> None:
+    open_fault = fault("kill", 45, -1, healed=False, id=7)
+    run = run_of(hand, view, phases=PHASES[:3], complete=False, faults=[open_fault])
+    run.directory = tmp_path
+    journal = Journal(tmp_path)
+    journal.begin(7, "kill", {"do": "start", "nodes": ["n1"]})
+    assert "kill #7 may still be in force" in completeness(run)[1]
+    journal.end(7)
+    assert "in force" not in completeness(run)[1]
     run = run_of(hand, view, end={"outcome": "interrupted"})
     assert completeness(run)[1] == "incomplete: the run was interrupted in phase heal"

@@ -23,8 +23,8 @@ from dissensus.systems.reference.system import RaftSystem
 LINES_MAX = 12
 LIMITS = Limits(election_ns=100_000_000)
 PROFILE = {"R02": "split-vote", "R07": "power", "R12": "power", "R13": "isolate-leader"}
-"""The mishaps that show a mutant within SEEDS. The bug of R01 takes minutes: it has its golden
-script, and `benchmarks/sim_mutants.py`.
+"""The mishaps that show a mutant within SEEDS. The bug of R01 takes many seeds: it has its
+golden script, and `benchmarks/sim_mutants.py`.
 """
 SEEDS = 200
 
