@@ -112,6 +112,13 @@ class Node(Protocol):
         """
         ...
 
+    async def wipe(self) -> None:
+        """With the process dead: its data is gone, and so is its name: it cannot be started again,
+        because a blank node that comes back under its old id breaks a correct protocol.
+        `Cluster.add_node` brings one under a new name. Raises UserError when it is not down.
+        """
+        ...
+
     async def state(self) -> str:
         """ "up", "paused" or "down": what the operating system says, for probes."""
         ...

@@ -55,8 +55,11 @@ class SimNodeHandle:
         self.machine = machine
         self._cluster = cluster
         self._log = log
+        self._wiped = False
 
     async def start(self) -> None:
+        if self._wiped:
+            raise UserError(f"{self.name} was wiped: a blank node comes back under a new name")
         self.machine.start()
         if self.machine.state == DOWN:
             raise SystemFault(f"{self.name} did not come up: {self._cluster.last_words(self.name)}")
@@ -80,6 +83,12 @@ class SimNodeHandle:
         if self.machine.state != DOWN:
             raise UserError(f"{self.name} is {self.machine.state}: a running node's files change")
         return self.machine.disk.unsynced()
+
+    async def wipe(self) -> None:
+        if self.machine.state != DOWN:
+            raise UserError(f"{self.name} is {self.machine.state}: only a dead node can be wiped")
+        self._wiped = True
+        self.machine.disk.wipe()
 
     async def state(self) -> str:
         return self.machine.state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
@@ -56,6 +57,7 @@ class LocalNode:
         self._ended = ended
         self.child: Child | None = None
         self._prepared = False
+        self._wiped = False
         self._log = spec.data_dir / LOG
 
     @property
@@ -92,6 +94,16 @@ class LocalNode:
         differs = synced.verify_lost(self.spec.data_dir)
         return {name: abs(max(a, 0) - max(b, 0)) for name, (a, b) in differs.items()}
 
+    async def wipe(self) -> None:
+        """Its log stays."""
+        self._must_be_down("can be wiped")
+        self._wiped = True
+        for path in self.spec.data_dir.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path != self._log:
+                path.unlink()
+
     async def state(self) -> str:
         return DOWN if self.child is None else self.child.state()
 
@@ -126,6 +138,8 @@ class LocalNode:
         state = await self.state()
         if state != DOWN:
             raise UserError(f"{self.name} is {state}: only a node that is down can be started")
+        if self._wiped:
+            raise UserError(f"{self.name} was wiped: a blank node comes back under a new name")
         for address in self.spec.listen.values():
             if not is_free(address):
                 raise EnvironmentFault(

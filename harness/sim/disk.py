@@ -73,6 +73,11 @@ class Disk:
             del inode.data[inode.synced :]
         return lost
 
+    def wipe(self) -> None:
+        """Everything is gone, what was durable too."""
+        self.names = {}
+        self.durable = {}
+
     def unsynced(self) -> Dict[str, int]:
         """Bytes that a power failure would take now, by file, for the files that would change.
 

@@ -136,6 +136,9 @@ class ShelfNode:
     async def unsynced(self) -> dict[str, int]:
         raise UserError("a shelf has no disk")
 
+    async def wipe(self) -> None:
+        raise UserError("a shelf has no disk")
+
     async def state(self) -> str:
         return self.shelf.states[self.name]
 

@@ -44,6 +44,28 @@ def test_a_system_without_a_simulated_node_is_refused(toy: Toy) -> None:
         SimCluster(cluster.spec, cluster.system)
 
 
+def test_a_wiped_node_is_blank_and_its_name_is_gone(toy: Toy, toy_client: OpenClient) -> None:
+    cluster = toy()
+    node = cluster.nodes["n1"]
+
+    async def main() -> None:
+        await cluster.setup()
+        client = await toy_client(cluster)
+        await client.write(0, 1)
+        with pytest.raises(UserError, match="n1 is up: only a dead node can be wiped"):
+            await node.wipe()
+        await node.kill()
+        disk = machine_of(cluster, "n1").disk
+        assert disk.names
+        await node.wipe()
+        assert not disk.names
+        assert not disk.durable
+        with pytest.raises(UserError, match="n1 was wiped: a blank node comes back under a new"):
+            await node.start()
+
+    cluster.run(main())
+
+
 def test_kill_keeps_what_was_written_and_lose_unsynced_takes_it(
     toy: Toy, toy_client: OpenClient
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from dissensus.harness.cluster import ClusterSpec
 from dissensus.harness.clusters.local import LocalCluster
+from dissensus.harness.errors import UserError
 from dissensus.harness.local import processes
 from dissensus.harness.system import ClientSession
 from dissensus.systems.reference.system import RaftSystem
@@ -76,7 +77,13 @@ def test_a_wiped_node_comes_back_under_a_new_name(tmp_path: Path, single: bool) 
         wiped, other = [name for name in names if name != leader]
         for value in range(20):
             await members.invoke(None, "write", value)
+        with pytest.raises(UserError, match=f"{wiped} is up: only a dead node can be wiped"):
+            await cluster.nodes[wiped].wipe()
         await cluster.nodes[wiped].kill()
+        await cluster.nodes[wiped].wipe()
+        assert [path.name for path in (tmp_path / "nodes" / wiped).iterdir()] == ["node.log"]
+        with pytest.raises(UserError, match=f"{wiped} was wiped: a blank node comes back"):
+            await cluster.nodes[wiped].start()
         assert wiped not in (await members.change("remove", node=wiped))["voters"]
         refused = await cluster.nodes[leader].admin("add", {"node": wiped, "learner": True})
         assert not refused["ok"]
