@@ -31,22 +31,22 @@ class VacuityChecker:
 
     def check(self, run: RunView, budget: Budget) -> Verdict:
         reasons = vacuous_reasons(run)
-        faults = run.header.get("faults") or ()
         return Verdict(
             checker=self.name,
             validity=Validity.UNKNOWN if reasons else Validity.VALID,
-            reason="the run tested too little"
-            if reasons
-            else (
-                "every operation succeeded during chaos, reads saw writes"
-                + (
-                    f", and {', '.join(faults)} had effect"
-                    if faults
-                    else "; no fault was asked for"
-                )
-            ),
+            reason="the run tested too little" if reasons else _tested(run),
             vacuous=reasons,
         )
+
+
+def _tested(run: RunView) -> str:
+    """What a run that is not vacuous did."""
+    text = "every operation succeeded during chaos, reads saw writes"
+    if faults := run.header.get("faults"):
+        return f"{text}, and {', '.join(faults)} had effect"
+    if run.header.get("scenario"):
+        return f"{text}; its scenario chose the faults"
+    return f"{text}; no fault was asked for"
 
 
 def vacuous_reasons(run: RunView) -> list[str]:
@@ -61,8 +61,11 @@ def _faults(run: RunView) -> Iterator[str]:
         effective = [fault for fault in mine if fault.effective]
         if not mine:
             yield f"{word} was asked for and never injected"
+        elif not effective and all(f.measured_ns < 0 and f.end_ns < 0 for f in mine):
+            yield f"{word} was only just begun when the history ends, and never measured"
         elif not effective:
-            yield f"{word} was injected {len(mine)} times and never had an effect"
+            times_text = "once" if len(mine) == 1 else f"{len(mine)} times"
+            yield f"{word} was injected {times_text} and never had an effect"
         elif not any(_hit(fault, times, run.history.last_time_ns()) for fault in effective):
             yield f"no operation was invoked while {word} was in effect"
 

@@ -87,6 +87,14 @@ def test_no_fault_asked_for_is_not_vacuous_for_that(hand: Hand, view: View) -> N
             [fault("kill", 45, 65, effective=False), fault("kill", 70, 75, effective=False)],
             "kill was injected 2 times and never had an effect",
         ),
+        (
+            [fault("kill", 45, 65, effective=False)],
+            "kill was injected once and never had an effect",
+        ),
+        (
+            [fault("kill", 45, -1, effective=False)],
+            "kill was only just begun when the history ends, and never measured",
+        ),
         ([fault("kill", 41, 49)], "no operation was invoked while kill was in effect"),
         (
             # Operations came while it was being injected and while it was being undone.

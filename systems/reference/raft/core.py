@@ -19,7 +19,7 @@ Known bugs and where each is guarded (one small method each; ids of `R1` to `R17
     R4   term and vote not durable before the answer     `persist_hard`
     R5   votes or acknowledgements counted twice or late `count_vote`, `answer_stale`
     R6   members changed before an own-term commit       `may_change`
-    R7   configuration used when applied                 `config_appended`
+    R7   configuration used when applied                 `config_appended`, `adopt_configs`
     R8   a learner refuses to vote                       `may_vote`
     R9   a removed id comes back blank                   `check_ids`
     R10  late disk report counts for other entries       `cut_writing`
@@ -29,7 +29,7 @@ Known bugs and where each is guarded (one small method each; ids of `R1` to `R17
     R14  leader counts itself before its fsync           `own_match`
     R15  node of a higher term stuck                     `answer_stale`
     R16  snapshot restored without its configuration     `adopt_configs`
-    R17  one counter for both halves of a joint quorum   `Config.quorum`, `Config.value`
+    R17  one counter for both halves of a joint quorum   `elected`, `quorum_match`
 """
 
 from __future__ import annotations
