@@ -1,0 +1,1 @@
+//! Polynomial algorithms for the types that have one: each says when its condition holds.

@@ -1,0 +1,1 @@
+//! Readers of histories that others recorded, found by content.

@@ -1,0 +1,100 @@
+//! A history: a row per operation, in columns, with values interned.
+//!
+//! Row order is the order of invocations. `inv` and `ret` are positions in the stream of the
+//! clients' events: they, not the clocks, say what happened before what (`ret[a] < inv[b]`: a
+//! precedes b).
+
+use crate::values::{Val, Values};
+
+/// Position of the return of an operation that never returned.
+pub const OPEN: u32 = u32::MAX;
+/// Time that was not recorded.
+pub const NO_TIME: i64 = -1;
+
+/// What became of an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum Outcome {
+    /// It may have happened, and may still happen, for ever.
+    Info = 0,
+    Ok = 1,
+    /// It certainly did not happen.
+    Fail = 2,
+}
+
+/// What a nemesis did, as the history tells it.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub f: String,
+    pub value: Val,
+    /// Number of client events before it.
+    pub position: u32,
+    pub time_ns: i64,
+}
+
+#[derive(Default)]
+pub struct History {
+    pub values: Values,
+    /// Names of operations; `f` holds places in it.
+    pub fs: Vec<String>,
+    pub process: Vec<u32>,
+    pub f: Vec<u16>,
+    /// `NONE` where the operation has no key of its own.
+    pub key: Vec<Val>,
+    /// What it was invoked with.
+    pub arg: Vec<Val>,
+    /// What it completed with; `NONE` while open.
+    pub result: Vec<Val>,
+    pub outcome: Vec<Outcome>,
+    pub inv: Vec<u32>,
+    /// `OPEN` where there is no completion; an `Info` completion has its position.
+    pub ret: Vec<u32>,
+    pub inv_ns: Vec<i64>,
+    pub ret_ns: Vec<i64>,
+    /// Columns that are empty unless some row has a value there, else as long as the others.
+    pub node: Vec<Val>,
+    pub error: Vec<Val>,
+    /// Place in the server's own order (revision, zxid, log index, offset), -1 where there is none.
+    pub hint: Vec<i64>,
+    pub faults: Vec<Fault>,
+    /// Client events: invocations and completions.
+    pub events: u32,
+}
+
+impl History {
+    /// Number of operations.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.process.len()
+    }
+
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.process.is_empty()
+    }
+
+    /// The place of a name in `fs`, a new one if it was never seen.
+    pub fn name(&mut self, f: &str) -> u16 {
+        match self.fs.iter().position(|name| name == f) {
+            Some(at) => at as u16,
+            None => {
+                self.fs.push(f.to_string());
+                (self.fs.len() - 1) as u16
+            }
+        }
+    }
+
+    pub fn f_of(&self, row: usize) -> &str {
+        &self.fs[self.f[row] as usize]
+    }
+
+    /// Position at which the operation is over for good: `OPEN` unless it is `Ok` or `Fail`.
+    #[inline]
+    pub fn end(&self, row: usize) -> u32 {
+        if self.outcome[row] == Outcome::Info {
+            OPEN
+        } else {
+            self.ret[row]
+        }
+    }
+}

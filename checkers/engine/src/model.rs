@@ -1,0 +1,129 @@
+//! What a model is: the sequential object that a history is held against.
+//!
+//! A state is a slice of words, whatever the model likes to keep in them; the search interns states
+//! and classes of operations as numbers and asks `step` once for each pair of them, so that a step
+//! may be slow and states may be large.
+
+use crate::budget::{Meter, Stop};
+use crate::history::{History, Outcome};
+use crate::split::Object;
+use crate::values::{Val, Values};
+use crate::verdict::{Answer, Finding};
+
+/// Operations that no model can tell apart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Class {
+    /// Place of the name in the history's `fs`.
+    pub f: u16,
+    /// `NONE` unless the model's operations span keys (`Model::by_key` is false).
+    pub key: Val,
+    pub arg: Val,
+    /// What it returned; `NONE` unless `outcome` is `Ok`.
+    pub result: Val,
+    pub outcome: Outcome,
+    /// 0 unless the model asks who it was (`Model::by_process`).
+    pub process: u32,
+}
+
+/// What an operation does in a state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// It cannot happen here with this result.
+    No,
+    /// It can, and changes nothing.
+    Same,
+    /// It can; the state after it is in `next`.
+    To,
+}
+
+/// How an operation counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// It takes effect between its invocation and its return.
+    Must,
+    /// It takes effect after its invocation, or never.
+    May,
+    /// It says nothing.
+    Drop,
+}
+
+/// A sequential object. All methods are pure.
+pub trait Model: Send + Sync {
+    /// Its name with its options, so that `models::make` makes it again.
+    fn name(&self) -> String;
+
+    /// Names of its operations.
+    fn fs(&self) -> &[&'static str];
+
+    /// Each key is an object of its own (locality); else the whole history is one object.
+    fn by_key(&self) -> bool {
+        true
+    }
+
+    /// Who does an operation matters: an owner of a lock.
+    fn by_process(&self) -> bool {
+        false
+    }
+
+    /// The state depends on which operations were done and not on their order.
+    fn order_free(&self) -> bool {
+        false
+    }
+
+    /// The state of an object of which nothing was asked.
+    fn initial(&self, values: &Values) -> Vec<u32>;
+
+    /// Apply an operation; `next` is empty at the call and holds the new state where the answer is
+    /// `To`.
+    fn step(&self, history: &History, state: &[u32], op: &Class, next: &mut Vec<u32>) -> Step;
+
+    /// It never changes the state, whatever the state is.
+    fn is_read(&self, history: &History, op: &Class) -> bool;
+
+    /// It is legal in every state, and where it changes the state, the state after it does not
+    /// depend on the one before: a plain write, a read whose result says nothing.
+    fn is_blind(&self, history: &History, op: &Class) -> bool;
+
+    /// How an operation counts.
+    fn part(&self, history: &History, op: &Class) -> Part {
+        match op.outcome {
+            Outcome::Ok => Part::Must,
+            Outcome::Fail => Part::Drop,
+            Outcome::Info if self.is_read(history, op) => Part::Drop,
+            Outcome::Info => Part::May,
+        }
+    }
+
+    /// Err names an argument or a result that the model cannot read: asked once for each class.
+    fn accepts(&self, history: &History, op: &Class) -> Result<(), String>;
+
+    /// Judge an object by a polynomial algorithm, where its condition holds (`fast/`).
+    fn fast(&self, _: &History, _: &Object, _: &mut Meter) -> Result<Fast, Stop> {
+        Ok(None)
+    }
+}
+
+/// A check that is one pass over the whole history and no search for an order: Jepsen's set, bank,
+/// counter by bounds, unique ids, long fork.
+pub trait Fold: Send + Sync {
+    /// Its name with its options.
+    fn name(&self) -> String;
+
+    /// Names of its operations.
+    fn fs(&self) -> &[&'static str];
+
+    /// All violations, the plainest first; none where the history is legal.
+    fn judge(&self, history: &History, meter: &mut Meter) -> Result<Vec<Finding>, Stop>;
+}
+
+/// What a name stands for.
+pub enum Judge {
+    Object(Box<dyn Model>),
+    Fold(Box<dyn Fold>),
+    /// Transactions: list-append or rw-register (`txn/`).
+    Transactions(crate::spec::Spec),
+}
+
+/// What a model can say by an algorithm of its own: the algorithm's name and its answer, or `None`
+/// where its condition does not hold and the general search has to do it.
+pub type Fast = Option<(&'static str, Answer)>;

@@ -1,0 +1,36 @@
+//! Bugs that are planted on purpose, to see that the tests find them.
+//!
+//! `planted!("name", good, bad)` is `good` in every ordinary build. With the feature `planted` it is
+//! `bad` in a process whose DISSENSUS_PLANTED holds that name.
+
+/// Names of all planted bugs, each with what it does. A test walks this table.
+pub const PLANTED: &[(&str, &str)] = &[];
+
+#[cfg(feature = "planted")]
+pub fn chosen(name: &str) -> bool {
+    use std::sync::OnceLock;
+    static CHOSEN: OnceLock<String> = OnceLock::new();
+    debug_assert!(
+        PLANTED.iter().any(|(known, _)| *known == name),
+        "{name} is not in the table"
+    );
+    CHOSEN.get_or_init(|| std::env::var("DISSENSUS_PLANTED").unwrap_or_default()) == name
+}
+
+#[macro_export]
+macro_rules! planted {
+    ($name:literal, $good:expr, $bad:expr) => {{
+        #[cfg(feature = "planted")]
+        {
+            if $crate::planted::chosen($name) {
+                $bad
+            } else {
+                $good
+            }
+        }
+        #[cfg(not(feature = "planted"))]
+        {
+            $good
+        }
+    }};
+}

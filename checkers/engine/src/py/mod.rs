@@ -1,0 +1,18 @@
+//! The module `dissensus.checkers._engine`: what Python sees of the engine.
+//!
+//! Every call that can take long runs in a thread of its own without the GIL, while the caller
+//! looks after signals: Ctrl-C cancels it. No panic reaches Python as one.
+
+mod guard;
+mod history;
+
+use pyo3::prelude::*;
+
+#[pymodule(name = "_engine")]
+mod engine {
+    #[pymodule_export]
+    use super::history::PyHistory;
+
+    #[pymodule_export]
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
+}

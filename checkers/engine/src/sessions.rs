@@ -1,0 +1,1 @@
+//! Session guarantees and causal consistency of single-object histories.

@@ -1,0 +1,1 @@
+//! Transactions: dependency graphs, anomalies, isolation levels.
