@@ -153,9 +153,13 @@ def gen(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     plant(args, events)
     if args.violate == "pigeon":
         events += pigeon(args, now, installed, max(clock.process) + args.clients)
+    yield from lines(events, args.keys)
+
+
+def lines(events: list[tuple[float, Open, str, int]], keys: int) -> Iterator[dict[str, Any]]:
     for index, (at, op, kind, key) in enumerate(events):
         value = op.result if kind == "ok" and op.f == "read" else op.value
-        if args.keys > 1:
+        if keys > 1:
             value = [key, value]
         yield {
             "process": op.process,
