@@ -1,0 +1,173 @@
+//! Sets: with add, remove and contains of single elements, and the one that only grows and is read
+//! whole.
+//!
+//! A state is the elements, sorted.
+
+use crate::error::{Error, Result};
+use crate::history::{History, Outcome};
+use crate::model::{Class, Model, Step};
+use crate::models::said;
+use crate::spec::Spec;
+use crate::values::Values;
+
+/// What an operation does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Does {
+    Add,
+    Remove,
+    Contains,
+    Read,
+}
+
+/// A set; `grows` is the one without remove and contains.
+pub struct Set {
+    pub grows: bool,
+}
+
+impl Set {
+    pub fn make(spec: &Spec, grows: bool) -> Result<Set> {
+        spec.only(&["init"])?;
+        if !matches!(spec.get("init"), None | Some("empty")) {
+            return Err(Error::new(format!(
+                "model {}: init can only be empty",
+                spec.name
+            )));
+        }
+        Ok(Set { grows })
+    }
+
+    /// What the operation of a name does, `None` where there is no such operation.
+    pub fn does(&self, name: &str) -> Option<Does> {
+        Some(match (self.grows, said::plain(name).as_str()) {
+            (false, "add" | "insert") => Does::Add,
+            (false, "remove" | "delete") => Does::Remove,
+            (false, "contains") => Does::Contains,
+            (true, "add" | "broadcast") => Does::Add,
+            (_, "read") => Does::Read,
+            _ => return None,
+        })
+    }
+
+    fn does_of(&self, history: &History, op: &Class) -> Option<Does> {
+        self.does(&history.fs[op.f as usize])
+    }
+}
+
+/// The elements of a full read, sorted; `None` for a read that says nothing.
+pub fn elements(values: &Values, op: &Class) -> Option<Vec<u32>> {
+    let items = values.as_items(op.result)?;
+    let mut words: Vec<u32> = items.iter().map(|item| item.0).collect();
+    words.sort_unstable();
+    words.dedup();
+    Some(words)
+}
+
+impl Model for Set {
+    fn name(&self) -> String {
+        if self.grows { "g-set" } else { "set" }.to_string()
+    }
+
+    fn fs(&self) -> &[&'static str] {
+        if self.grows {
+            &["add", "read", "broadcast"]
+        } else {
+            &["add", "remove", "contains", "read", "insert", "delete"]
+        }
+    }
+
+    fn order_free(&self) -> bool {
+        self.grows
+    }
+
+    fn initial(&self, _: &Values) -> Vec<u32> {
+        Vec::new()
+    }
+
+    fn step(&self, history: &History, state: &[u32], op: &Class, next: &mut Vec<u32>) -> Step {
+        let Some(does) = self.does_of(history, op) else {
+            return Step::No;
+        };
+        let values = &history.values;
+        if does == Does::Read {
+            return match elements(values, op) {
+                Some(found) if found != state => Step::No,
+                _ => Step::Same,
+            };
+        }
+        let place = state.binary_search(&op.arg.0);
+        let effect = match does {
+            Does::Contains => said::flag(values, op.result).map(|found| found == place.is_ok()),
+            Does::Add => said::effect(values, op)
+                .ok()
+                .flatten()
+                .map(|new| new == place.is_err()),
+            _ => said::effect(values, op)
+                .ok()
+                .flatten()
+                .map(|gone| gone == place.is_ok()),
+        };
+        if effect == Some(false) {
+            return Step::No;
+        }
+        match (does, place) {
+            (Does::Add, Err(at)) => {
+                next.extend_from_slice(&state[..at]);
+                next.push(op.arg.0);
+                next.extend_from_slice(&state[at..]);
+                Step::To
+            }
+            (Does::Remove, Ok(at)) => {
+                next.extend_from_slice(&state[..at]);
+                next.extend_from_slice(&state[at + 1..]);
+                Step::To
+            }
+            _ => Step::Same,
+        }
+    }
+
+    fn is_read(&self, history: &History, op: &Class) -> bool {
+        match self.does_of(history, op) {
+            Some(Does::Contains | Does::Read) => true,
+            Some(Does::Add | Does::Remove) => said::effect(&history.values, op) == Ok(Some(false)),
+            None => false,
+        }
+    }
+
+    fn is_blind(&self, history: &History, op: &Class) -> bool {
+        match self.does_of(history, op) {
+            Some(Does::Read) => {
+                op.outcome == Outcome::Ok && elements(&history.values, op).is_none()
+            }
+            Some(Does::Contains) => said::flag(&history.values, op.result).is_none(),
+            _ => false,
+        }
+    }
+
+    fn accepts(&self, history: &History, op: &Class) -> std::result::Result<(), String> {
+        let values = &history.values;
+        let f = &history.fs[op.f as usize];
+        let wrong = |text: String| Err(format!("{}: {text}", said::shown(values, f, op)));
+        match self.does(f) {
+            None => Err(format!("{} has no operation {f}", self.name())),
+            Some(Does::Read) => {
+                let nothing = op.result.is_none() || op.result.is_nil();
+                if op.outcome == Outcome::Ok && !nothing && elements(values, op).is_none() {
+                    return wrong(format!("result {} is no set", values.json(op.result)));
+                }
+                Ok(())
+            }
+            Some(_) if op.arg.is_none() || op.arg.is_nil() => wrong("there is no element".into()),
+            Some(Does::Contains) => {
+                let nothing = op.result.is_none() || op.result.is_nil();
+                if !nothing && said::flag(values, op.result).is_none() {
+                    return wrong(format!(
+                        "result {} is neither true nor false",
+                        values.json(op.result)
+                    ));
+                }
+                Ok(())
+            }
+            Some(_) => said::effect(values, op).map(|_| ()).or_else(wrong),
+        }
+    }
+}
