@@ -46,7 +46,8 @@ def build_helper(folder: Path) -> str:
     if go is None:
         return "no go found"
     folder.mkdir(parents=True, exist_ok=True)
-    command = [go, "build", "-trimpath", "-ldflags=-s -w", "-o", str(folder.resolve() / HELPER), "."]
+    program = str(folder.resolve() / HELPER)
+    command = [go, "build", "-trimpath", "-ldflags=-s -w", "-o", program, "."]
     try:
         done = subprocess.run(
             command,
@@ -69,6 +70,9 @@ class BuildPy(build_py):
 
     def run(self) -> None:
         super().run()
+        if not native:
+            why = "no cargo found: the pure-Python engine will judge histories, slowly"
+            print(f"dissensus: {why}", file=sys.stderr)
         top = Path() if self.editable_mode else Path(self.build_lib) / "dissensus"
         if why := build_helper(top / "checkers" / "porcupine"):
             print(f"dissensus: the second engine was not built: {why}", file=sys.stderr)

