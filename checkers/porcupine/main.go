@@ -65,6 +65,7 @@ type operation struct {
 	arg     string
 	args    []string // elements of the argument, where it is a list
 	result  string
+	results []string // elements of the result, where it is a list
 	known   bool // the result was seen
 	refused bool // it failed, and the failure says something
 }
@@ -89,17 +90,17 @@ func run(in io.Reader, out io.Writer) error {
 	if asked.Schema != schema {
 		return fmt.Errorf("schema %d, this helper knows %d", asked.Schema, schema)
 	}
-	step, initial, err := modelOf(asked.Model, asked.Options)
+	model, err := modelOf(asked.Model, asked.Options)
 	if err != nil {
 		return err
 	}
-	objects, err := read(lines)
+	objects, err := read(lines, model)
 	if err != nil {
 		return err
 	}
 	watchMemory(asked.Bytes, out)
 	begin := cpu()
-	verdict := judge(objects, step, initial, time.Duration(asked.Seconds*float64(time.Second)))
+	verdict := judge(objects, model, time.Duration(asked.Seconds*float64(time.Second)))
 	why := ""
 	if verdict == porcupine.Unknown {
 		why = "time"
@@ -121,7 +122,7 @@ func reply(out io.Writer, verdict porcupine.CheckResult, why string, spent int64
 
 // judge gives each object to Porcupine as a partition of its own.
 func judge(
-	objects [][]porcupine.Operation, step stepper, initial string, limit time.Duration,
+	objects [][]porcupine.Operation, kind object, limit time.Duration,
 ) porcupine.CheckResult {
 	var all []porcupine.Operation
 	for _, object := range objects {
@@ -129,10 +130,10 @@ func judge(
 	}
 	model := porcupine.Model{
 		Partition: func([]porcupine.Operation) [][]porcupine.Operation { return objects },
-		Init:      func() interface{} { return initial },
+		Init:      func() interface{} { return kind.initial },
 		Step: func(state, input, _ interface{}) (bool, interface{}) {
 			before, op := state.(string), input.(*operation)
-			legal, after := step(before, op)
+			legal, after := kind.step(before, op)
 			if legal {
 				return true, after
 			}
@@ -155,7 +156,7 @@ func fnv(text string) uint64 {
 }
 
 // read takes the operations, split by object.
-func read(lines *bufio.Scanner) ([][]porcupine.Operation, error) {
+func read(lines *bufio.Scanner, model object) ([][]porcupine.Operation, error) {
 	place := map[int]int{}
 	var objects [][]porcupine.Operation
 	for number := 2; lines.Scan(); number++ {
@@ -165,6 +166,10 @@ func read(lines *bufio.Scanner) ([][]porcupine.Operation, error) {
 		object, op, err := readOperation(lines.Bytes())
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", number, err)
+		}
+		in := op.Input.(*operation)
+		if in.refused && !model.asserts[in.f] {
+			continue
 		}
 		at, known := place[object]
 		if !known {
@@ -197,16 +202,22 @@ func readOperation(line []byte) (int, porcupine.Operation, error) {
 		}
 	}
 	op.process, op.known, op.refused = process, outcome == outcomeOk, outcome == outcomeFail
-	if len(op.arg) > 0 && op.arg[0] == '[' {
-		var args []json.RawMessage
-		if err := json.Unmarshal(fields[3], &args); err != nil {
-			return 0, none, err
-		}
-		for _, arg := range args {
-			op.args = append(op.args, string(arg))
-		}
-	}
+	op.f = plain(op.f)
+	op.args, op.results = items(fields[3]), items(fields[4])
 	return object, porcupine.Operation{ClientId: process, Input: op, Call: call, Return: end}, nil
+}
+
+// items are the elements of a list, none of anything else.
+func items(value json.RawMessage) []string {
+	var raw []json.RawMessage
+	if len(value) == 0 || value[0] != '[' || json.Unmarshal(value, &raw) != nil {
+		return nil
+	}
+	texts := make([]string, len(raw))
+	for i, item := range raw {
+		texts[i] = string(item)
+	}
+	return texts
 }
 
 // watchMemory ends the process with an answer when more than `limit` bytes are in use.
