@@ -78,6 +78,10 @@ class Verdict(msgspec.Struct, kw_only=True):
     certificates: list[Certificate] = []
     engine: str = ""
     """Name and version of the engine that judged."""
+    confirmed: str = ""
+    """The engine that says the same ("porcupine 1.3.1", "python"), or "no: " and why none does.
+    Empty where nobody was asked.
+    """
     facts: dict[str, Any] = {}
     """Figures for the report: counts, ratios, times with their units in the name."""
     disagreement: bool = False

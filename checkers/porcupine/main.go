@@ -66,8 +66,8 @@ type operation struct {
 	args    []string // elements of the argument, where it is a list
 	result  string
 	results []string // elements of the result, where it is a list
-	known   bool // the result was seen
-	refused bool // it failed, and the failure says something
+	known   bool     // the result was seen
+	refused bool     // it failed, and the failure says something
 }
 
 func main() {

@@ -76,6 +76,7 @@ def test_a_lying_engine_is_caught(hand: Hand, view: View, monkeypatch: pytest.Mo
     run = view(hand("0 i w 1 \n 0 o w \n 1 i r \n 1 o r 1"), header={"model": "register"})
     assert judge(run, Budget())[0].validity is Validity.VALID
     monkeypatch.setattr("dissensus.checkers.linearizability.PythonEngine", LyingEngine)
+    monkeypatch.setattr("dissensus.checkers.second.helper", lambda: None)
     verdicts = judge(run, Budget())
     first = verdicts[0]
     assert first.disagreement
