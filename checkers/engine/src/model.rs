@@ -6,7 +6,7 @@
 
 use crate::budget::{Meter, Stop};
 use crate::history::{History, Outcome};
-use crate::split::Object;
+use crate::split::{self, Object};
 use crate::values::{Val, Values};
 use crate::verdict::{Answer, Finding};
 
@@ -58,6 +58,15 @@ pub trait Model: Send + Sync {
     /// Each key is an object of its own (locality); else the whole history is one object.
     fn by_key(&self) -> bool {
         true
+    }
+
+    /// The objects of a history. A row that is in none of them says nothing.
+    fn objects(&self, history: &History) -> Vec<Object> {
+        if self.by_key() {
+            split::by_key(history)
+        } else {
+            split::whole(history)
+        }
     }
 
     /// Who does an operation matters: an owner of a lock.

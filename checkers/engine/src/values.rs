@@ -213,6 +213,15 @@ impl Values {
         self.find_scalar(hash, Kind::Str, text.as_bytes())
     }
 
+    /// The number of a whole number that is there already, `None` for one that never occurred.
+    pub fn find_int(&self, number: i64) -> Option<Val> {
+        if (0..i64::from(Val::SMALL_END)).contains(&number) {
+            return Some(Val(number as u32));
+        }
+        let bytes = number.to_le_bytes();
+        self.find_scalar(hash_of(Kind::Int, &bytes[..]), Kind::Int, &bytes)
+    }
+
     /// Look at a value.
     pub fn look(&self, value: Val) -> Look<'_> {
         if let Some(number) = value.small() {

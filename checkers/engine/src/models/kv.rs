@@ -1,0 +1,204 @@
+//! A key-value map with get, put, append and delete. Every key is an object of its own.
+//!
+//! A state is `[VALUE, value]`, or `[TEXT, length in bytes, four bytes in each word ...]` for text:
+//! text that came about by appending need not occur in the history, so that it has no number.
+
+use crate::error::Result;
+use crate::history::{History, Outcome};
+use crate::model::{Class, Model, Step};
+use crate::models::said;
+use crate::models::start::{self, Typed};
+use crate::spec::Spec;
+use crate::values::{Look, Val, Values};
+
+const VALUE: u32 = 0;
+const TEXT: u32 = 1;
+
+/// What an operation does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Does {
+    Get,
+    Put,
+    Append,
+    Delete,
+}
+
+/// What the operation of a name does.
+pub fn does(name: &str) -> Option<Does> {
+    Some(match said::plain(name).as_str() {
+        "get" | "read" => Does::Get,
+        "put" | "write" => Does::Put,
+        "append" => Does::Append,
+        "delete" | "del" => Does::Delete,
+        _ => return None,
+    })
+}
+
+/// One key of a map.
+///
+/// `init=empty`: what is missing reads as the empty text, before the first put and after a delete,
+/// as in Porcupine's histories. Else a key holds `init` at first (nil: nothing), nothing after a
+/// delete, and nothing reads as nil.
+pub struct Kv {
+    name: String,
+    pub init: Typed,
+    /// What is missing reads as the empty text.
+    pub empty: bool,
+    pub nil_unknown: bool,
+}
+
+impl Kv {
+    pub fn make(spec: &Spec) -> Result<Kv> {
+        spec.only(&["init", "nil"])?;
+        let default = if spec.name == "kv-append" {
+            "empty"
+        } else {
+            "nil"
+        };
+        let init = spec.get("init").unwrap_or(default);
+        Ok(Kv {
+            name: start::named(spec),
+            init: Typed::parse(init),
+            empty: init == "empty",
+            nil_unknown: start::nil_unknown(spec)?,
+        })
+    }
+
+    fn does_of(&self, history: &History, op: &Class) -> Option<Does> {
+        does(history.fs.get(op.f as usize)?)
+    }
+
+    fn missing(&self) -> Vec<u32> {
+        if self.empty {
+            vec![TEXT, 0]
+        } else {
+            vec![VALUE, Val::NIL.0]
+        }
+    }
+
+    /// A value as a state.
+    fn held(&self, values: &Values, value: Val, out: &mut Vec<u32>) {
+        if self.empty && value.is_nil() {
+            out.extend(self.missing());
+        } else {
+            state_of(values, value, out);
+        }
+    }
+
+    /// The result says nothing.
+    fn unknown(&self, op: &Class) -> bool {
+        op.outcome != Outcome::Ok || op.result.is_none() || (op.result.is_nil() && self.nil_unknown)
+    }
+}
+
+fn state_of(values: &Values, value: Val, out: &mut Vec<u32>) {
+    if value == start::NOWHERE {
+        out.extend([VALUE, value.0]);
+        return;
+    }
+    match values.look(value) {
+        Look::Str(text) => text_state(text.as_bytes(), out),
+        _ => out.extend([VALUE, value.0]),
+    }
+}
+
+fn text_state(bytes: &[u8], out: &mut Vec<u32>) {
+    out.extend([TEXT, bytes.len() as u32]);
+    for chunk in bytes.chunks(4) {
+        let mut word = [0; 4];
+        word[..chunk.len()].copy_from_slice(chunk);
+        out.push(u32::from_le_bytes(word));
+    }
+}
+
+/// The text that a state holds; `None` where it holds another value. Nothing is the empty text.
+fn text_of(state: &[u32]) -> Option<Vec<u8>> {
+    match state {
+        [VALUE, nothing] if *nothing == Val::NIL.0 => Some(Vec::new()),
+        [TEXT, length, words @ ..] => {
+            let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            bytes.truncate(*length as usize);
+            Some(bytes)
+        }
+        _ => None,
+    }
+}
+
+impl Model for Kv {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn fs(&self) -> &[&'static str] {
+        &["get", "put", "append", "delete", "read", "write", "del"]
+    }
+
+    fn initial(&self, values: &Values) -> Vec<u32> {
+        if self.empty {
+            return self.missing();
+        }
+        let mut state = Vec::new();
+        match &self.init {
+            // Not looked up: the text need not occur in the history.
+            Typed::Text(text) => text_state(text.as_bytes(), &mut state),
+            init => state_of(values, init.find(values), &mut state),
+        }
+        state
+    }
+
+    fn step(&self, history: &History, state: &[u32], op: &Class, next: &mut Vec<u32>) -> Step {
+        let values = &history.values;
+        match self.does_of(history, op) {
+            Some(Does::Get) => {
+                if self.unknown(op) {
+                    return Step::Same;
+                }
+                let mut seen = Vec::new();
+                self.held(values, op.result, &mut seen);
+                return if seen == state { Step::Same } else { Step::No };
+            }
+            Some(Does::Put) => self.held(values, op.arg, next),
+            Some(Does::Delete) => *next = self.missing(),
+            Some(Does::Append) => {
+                let (Some(mut text), Look::Str(more)) = (text_of(state), values.look(op.arg))
+                else {
+                    return Step::No;
+                };
+                text.extend_from_slice(more.as_bytes());
+                text_state(&text, next);
+            }
+            None => return Step::No,
+        }
+        if next == state {
+            Step::Same
+        } else {
+            Step::To
+        }
+    }
+
+    fn is_read(&self, history: &History, op: &Class) -> bool {
+        self.does_of(history, op) == Some(Does::Get)
+    }
+
+    fn is_blind(&self, history: &History, op: &Class) -> bool {
+        match self.does_of(history, op) {
+            Some(Does::Get) => self.unknown(op),
+            Some(Does::Put | Does::Delete) => true,
+            _ => false,
+        }
+    }
+
+    fn accepts(&self, history: &History, op: &Class) -> std::result::Result<(), String> {
+        let values = &history.values;
+        match self.does_of(history, op) {
+            None => Err(format!(
+                "{} has no operation {}",
+                self.name, history.fs[op.f as usize]
+            )),
+            Some(Does::Append) if !matches!(values.look(op.arg), Look::Str(_)) => {
+                Err(format!("append takes text, not {}", values.json(op.arg)))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
