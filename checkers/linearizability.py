@@ -1,5 +1,5 @@
-"""Linearizability of each key: some order of its operations, one that keeps real time, is an order
-that the model allows.
+"""The engine in pure Python. Linearizability of each object: some order of its operations, one that
+keeps real time, is an order that the model allows. Models that are folds go over the history once.
 
 Keys are independent of each other (Herlihy and Wing's locality), so each is searched alone. The
 budget is spent in two rounds: every key gets a small share first, so that one hard key does not
@@ -11,6 +11,7 @@ place, and then tries for long to find another way there.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from dissensus import __version__
@@ -20,7 +21,16 @@ from dissensus.checkers.search import Found, Search
 from dissensus.checkers.second import confirmed
 from dissensus.checkers.shrink import Shrinker
 from dissensus.checkers.story import rows_told, tell
-from dissensus.harness.checker import Budget, Engine, Model, RunView
+from dissensus.harness.checker import (
+    Budget,
+    Engine,
+    Fold,
+    Judge,
+    Model,
+    RunView,
+    Transactions,
+)
+from dissensus.harness.errors import unknown_name
 from dissensus.harness.history import History
 from dissensus.harness.verdict import Certificate, Validity, Verdict
 
@@ -38,17 +48,19 @@ KEYS_NAMED_MAX = 5
 
 
 class Case:
-    """One key, and what was found of it so far."""
+    """One object, and what was found of it so far."""
 
     def __init__(
-        self, history: History, model: Model, key: int, rows: list[int], search: type[Search]
+        self, history: History, model: Model, key: Any, rows: Sequence[int], search: type[Search]
     ) -> None:
-        self.key = history.keys.values[key]
+        self.key = key
+        """None where the whole history is one object."""
+        self.whole = not model.by_key
         self.rows = rows
         self.found = Found.GAVE_UP
         self.visited = 0
         self.returns = 0
-        """Operations of the key that completed."""
+        """Operations of the object that completed."""
         self.deepest = 0
         """So many of them, in the order of their return, are known to be legal."""
         self.row = -1
@@ -77,13 +89,14 @@ class Case:
             self.found = Found.ILLEGAL
 
     def certificate(self) -> Certificate:
-        """Of an illegal key: as small as it gets, in words."""
+        """Of an illegal object: as small as it gets, in words."""
         history = self._history
         shrunk = self._shrinker().run()
         bounds = [
             {
                 "f": bound.f,
                 "arg": bound.arg,
+                **({"process": bound.process} if bound.process >= 0 else {}),
                 "row": bound.row,
                 "first": bound.first,
                 "at": history.inv[bound.row] if bound.first else history.ret[bound.row],
@@ -91,7 +104,7 @@ class Case:
             for bound in shrunk.bounds
         ]
         data = {
-            "key": self.key,
+            **({"key": self.key} if self._model.by_key else {}),
             "model": self._model.name,
             "end": shrunk.end,
             "kept": shrunk.kept,
@@ -118,14 +131,26 @@ class PythonEngine:
     name = "python"
     search = Search
 
-    def check(self, history: History, model: Model, budget: Budget) -> Verdict:
-        """VALID, INVALID with a certificate per key (at most three), or UNKNOWN with how far it
+    def check(self, history: History, model: Judge, budget: Budget) -> Verdict:
+        """VALID, INVALID with a certificate per object (at most three), or UNKNOWN with how far it
         got. Raises UserError for an operation that the model does not have.
         """
+        if isinstance(model, Transactions):
+            return Verdict(
+                checker="transactions",
+                validity=Validity.UNKNOWN,
+                engine=f"{self.name} {__version__}",
+                reason=f"{model.name} is judged by the native engine alone",
+                facts={"model": model.name, "operations": len(history)},
+            )
+        if isinstance(model, Fold):
+            return judge_fold(history, model, engine=f"{self.name} {__version__}")
+        return self._check_objects(history, model, budget)
+
+    def _check_objects(self, history: History, model: Model, budget: Budget) -> Verdict:
         deadline = time.monotonic() + budget.seconds
         cases = [
-            Case(history, model, key, rows, self.search)
-            for key, rows in history.rows_by_key().items()
+            Case(history, model, key, rows, self.search) for key, rows in objects_of(history, model)
         ]
         self._search_all(cases, budget.configurations, deadline)
         bad = [case for case in cases if case.found is Found.ILLEGAL]
@@ -137,6 +162,7 @@ class PythonEngine:
             "configurations": sum(case.visited for case in cases),
             "keys_invalid": len(bad),
             "keys_unknown": len(unknown),
+            "algorithms": {"search": len(cases)},
         }
         verdict = Verdict(
             checker="linearizability",
@@ -176,8 +202,47 @@ class PythonEngine:
                 left -= case.search(left, deadline)
 
 
+def objects_of(history: History, model: Model) -> list[tuple[Any, Sequence[int]]]:
+    """The objects of a history: (key, rows), or the whole history with None."""
+    if not model.by_key:
+        return [(None, range(len(history)))] if len(history) else []
+    return [(history.keys.values[key], rows) for key, rows in history.rows_by_key().items()]
+
+
+def judge_fold(history: History, fold: Fold, *, engine: str) -> Verdict:
+    """The verdict of a check that is one pass."""
+    for f in map(str, history.fs.values):
+        if f not in fold.fs:
+            raise unknown_name(f"operation of model {fold.name}", f, fold.fs)
+    found = fold.judge(history)
+    name = fold.name.partition("(")[0]
+    verdict = Verdict(
+        checker=name,
+        validity=Validity.INVALID if found else Validity.VALID,
+        engine=engine,
+        reason=f"{len(history)} operations keep what {fold.name} asks for",
+        facts={"model": fold.name, "operations": len(history), "algorithms": {name: 1}},
+    )
+    if found:
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        verdict.reason = f"{found[0].rule}: {found[0].text}{more}"
+        verdict.facts["violations"] = len(found)
+    for finding in found[:CERTIFICATES_MAX]:
+        certificate = Certificate(
+            kind="fold",
+            summary=finding.text,
+            ops=finding.rows,
+            blocked=finding.rows[-1:],
+            data={"model": fold.name, "rule": finding.rule},
+        )
+        verdict.certificates.append(certificate)
+    return verdict
+
+
 def keys_text(cases: list[Case]) -> str:
     """ "key 3" or "7 keys (1, 2, 3, 4, 5 ...)"."""
+    if cases[0].whole:
+        return "the history"
     names = [str(case.key) for case in cases[:KEYS_NAMED_MAX]]
     more = " ..." if len(cases) > KEYS_NAMED_MAX else ""
     if len(cases) == 1:
@@ -188,7 +253,8 @@ def keys_text(cases: list[Case]) -> str:
 def progress_text(cases: list[Case]) -> str:
     """How far the search got on keys that it gave up."""
     parts = [
-        f"key {case.key} is legal for the first {case.deepest} of {case.returns} returns"
+        f"{'the history' if case.whole else f'key {case.key}'} is legal for the first "
+        f"{case.deepest} of {case.returns} returns"
         for case in cases[:KEYS_NAMED_MAX]
     ]
     more = len(cases) - len(parts)
@@ -211,5 +277,6 @@ class LinearizabilityChecker:
         verdict = self._engine.check(run.history, self._model, budget)
         verdict = confirmed(verdict, run.history, self._model.name, always=self._confirm)
         for certificate in verdict.certificates:
-            tell(run.history, certificate, run.faults)
+            if certificate.kind == "linearizability":
+                tell(run.history, certificate, run.faults)
         return verdict

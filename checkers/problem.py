@@ -1,9 +1,10 @@
-"""What the search works on: the operations of one key as small numbers.
+"""What the search works on: the operations of one object as small numbers.
 
 Operations that completed are numbered by the order in which they returned, so that operation i is
 the one that the i-th *event* waits for. Operations that crashed (`info`, or open at the end) are
 *optional*: each may take effect once, at any time after its invocation, or never; reads among them
-say nothing and are left out, as are operations that failed.
+say nothing and are left out, as are operations that failed. What a model says otherwise of (a
+failed cas that saw another value) counts as it says.
 
 Shrinking adds operations that are *free*: whose effect may come any number of times, or never,
 between two positions of the history. Where that time ends a *gate* stands among the events: nothing
@@ -17,9 +18,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dissensus.harness.checker import Model
-from dissensus.harness.errors import UserError, unknown_name
-from dissensus.harness.history import FAIL, OK, History
+from dissensus.harness.checker import Call, Model, Part
+from dissensus.harness.errors import UserError
+from dissensus.harness.history import FAIL, INFO, OK, OUTCOMES, History
 
 GATE = -1
 """In the place of a class: no operation returns at this event."""
@@ -35,69 +36,109 @@ Window = tuple[int, int]
 """Positions between which (both included) a free class may take effect."""
 
 
+class Several(frozenset[Any]):
+    """The states that an object can be in after a step that can lead to more than one. As a state
+    it is one: an operation is legal in it where it is in one of them (the power set construction).
+    """
+
+
 class Table:
     """The transitions of a model over numbers, each asked of the model once.
 
-    A class is a set of operations that no model can tell apart: same f, argument, result, and
-    whether the result is known.
+    A class is a set of operations that no model can tell apart: same f, argument, outcome and
+    result, and same key or process where the model asks for them.
     """
 
     def __init__(self, model: Model, history: History) -> None:
         self.model = model
         self.history = history
         self.states: list[Any] = []
-        self.classes: list[tuple[str, Any, Any, bool]] = []
+        self.classes: list[Call] = []
+        self.part: list[Part] = []
+        """Class -> how its operations count."""
         self.pure: list[bool] = []
         """Class -> it never changes the state."""
         self.blind: list[bool] = []
         """Class -> it cannot tell what was before."""
         self._state_ids: dict[Any, int] = {}
-        self._class_ids: dict[tuple[int, int, int, bool], int] = {}
+        self._class_ids: dict[tuple[int, int, int, int, int, int], int] = {}
         self._moves: dict[int, int] = {}
         self.initial = self.state_id(model.initial())
 
     def state_id(self, state: Any) -> int:
         """The number of a state."""
-        found = self._state_ids.setdefault(state, len(self.states))
+        # The type keeps 0, False and 0.0 apart, which are equal in Python.
+        key = (type(state), state)
+        found = self._state_ids.setdefault(key, len(self.states))
         if found == len(self.states):
             self.states.append(state)
         return found
 
-    def class_of(self, row: int, *, known: bool) -> int:
-        """The class of a row. Raises UserError for an operation that the model does not have."""
-        history = self.history
-        result = history.result[row] if known else -1
-        key = (history.f[row], history.arg[row], result, known)
+    def class_of(self, row: int, outcome: int) -> int:
+        """The class of a row as if it had ended so: what returns after a cut is `info`. Raises
+        UserError for an operation that the model does not have.
+        """
+        history, model = self.history, self.model
+        result = history.result[row] if outcome == OK else -1
+        object_key = -1 if model.by_key else history.key[row]
+        process = history.process[row] if model.by_process else -1
+        key = (history.f[row], history.arg[row], result, outcome, object_key, process)
         found = self._class_ids.get(key)
         if found is None:
-            f = history.f_of(row)
-            if f not in self.model.fs:
-                place = f"operation of model {self.model.name} at event {history.inv[row]}"
-                raise unknown_name(place, f, self.model.fs)
-            value = history.result_of(row) if known else None
+            call = Call(
+                f=history.f_of(row),
+                value=history.arg_of(row),
+                result=history.result_of(row) if outcome == OK else None,
+                type=OUTCOMES[outcome],
+                key=None if model.by_key else history.key_of(row),
+                process=process,
+            )
             try:
-                self.model.step(self.model.initial(), f, history.arg_of(row), value, known=known)
+                model.accepts(call)
             except UserError as error:
                 raise UserError(f"event {history.inv[row]}: {error}") from None
             found = self._class_ids[key] = len(self.classes)
-            self.classes.append((f, history.arg_of(row), value, known))
-            self.pure.append(self.model.is_read(f, value))
-            self.blind.append(self.model.is_blind(f, value))
+            self.classes.append(call)
+            self.part.append(model.part(call))
+            self.pure.append(model.is_read(call))
+            self.blind.append(model.is_blind(call))
         return found
+
+    def counts(self, row: int, end: int) -> bool:
+        """The row says something in the history that ends at a position. One that failed later did
+        not happen before either.
+        """
+        history = self.history
+        return history.inv[row] < end and (history.outcome[row] != FAIL or history.ret[row] <= end)
+
+    def ends(self, row: int, end: int) -> int:
+        """The class of a row that counts, in the history that ends at a position."""
+        history = self.history
+        outcome = history.outcome[row]
+        return self.class_of(row, outcome if history.ret[row] <= end else INFO)
 
     def step(self, state: int, cls: int) -> int:
         """The state after an operation of the class, -1 where it cannot happen."""
         key = state << 32 | cls
         found = self._moves.get(key)
         if found is None:
-            f, value, result, known = self.classes[cls]
-            legal, after = self.model.step(self.states[state], f, value, result, known=known)
-            found = self._moves[key] = self.state_id(after) if legal else -1
+            after = self._after(self.states[state], self.classes[cls])
+            found = self._moves[key] = -1 if after is None else self.state_id(after)
         return found
+
+    def _after(self, state: Any, call: Call) -> Any:
+        if not isinstance(state, Several):
+            after = self.model.step(state, call)
+            return (Several(after) or None) if isinstance(after, set) else after
+        found: set[Any] = set()
+        for one in state:
+            after = self.model.step(one, call)
+            found |= after if isinstance(after, set) else set() if after is None else {after}
+        return Several(found) if found else None
 
 
 class Problem:
-    """The operations of one key up to a position, ready for the search.
+    """The operations of one object up to a position, ready for the search.
 
     `rows` are taken as they are; `free` says between which positions each further class may take
     effect at will. An operation that returns after `end` is open: it becomes optional.
@@ -127,36 +168,36 @@ class Problem:
         """
         must, may = self._sorted(rows, end)
         free = free or {}
-        useful = self._useful(must, {*free, *(table.class_of(row, known=False) for row in may)})
+        useful = self._useful(set(must.values()), {*free, *may.values()})
         free = {cls: window for cls, window in free.items() if cls in useful}
         self._number(must, free)
-        self._allow([row for row in may if table.class_of(row, known=False) in useful], free)
+        self._allow({row: cls for row, cls in may.items() if cls in useful}, free)
 
     def __len__(self) -> int:
         return len(self.cls)
 
-    def _sorted(self, rows: Iterable[int], end: int) -> tuple[list[int], list[int]]:
-        """Rows that must take effect, and rows that may."""
-        history = self.table.history
-        must, may = [], []
+    def _sorted(self, rows: Iterable[int], end: int) -> tuple[dict[int, int], dict[int, int]]:
+        """Rows that must take effect, and rows that may, each with its class."""
+        table = self.table
+        must: dict[int, int] = {}
+        may: dict[int, int] = {}
         for row in rows:
-            outcome = history.outcome[row]
-            if outcome == FAIL or history.inv[row] >= end:
-                continue
-            if outcome == OK and history.ret[row] <= end:
-                must.append(row)
-            elif not self.table.model.is_read(history.f_of(row), None):
-                may.append(row)
+            if table.counts(row, end):
+                cls = table.ends(row, end)
+                if table.part[cls] is Part.MUST:
+                    must[row] = cls
+                elif table.part[cls] is Part.MAY:
+                    may[row] = cls
         return must, may
 
-    def _useful(self, must: list[int], optional: set[int]) -> set[int]:
+    def _useful(self, needed: set[int], optional: set[int]) -> set[int]:
         """The optional classes that can make a difference. One whose state nothing can tell, but
         for other optional operations after which the same holds, might as well never happen.
         """
-        if not optional:
-            return set()
         table = self.table
-        needed = {table.class_of(row, known=True) for row in must}
+        if not any(table.blind[cls] for cls in optional):
+            # Only objects that are written over have few states.
+            return optional
         sighted = [cls for cls in needed | optional if not table.blind[cls]]
         if len(needed | optional) * len(sighted) > USEFUL_STEPS_MAX:
             return optional
@@ -168,6 +209,8 @@ class Problem:
         told = set()
         while ahead:
             state = ahead.pop()
+            if len(states) * len(sighted) > USEFUL_STEPS_MAX:
+                return optional
             for cls in sighted:
                 after = table.step(state, cls)
                 if after < 0:
@@ -188,7 +231,7 @@ class Problem:
         writes = [cls for cls in writes if cls in optional]
         return useful | {cls for cls in writes if table.step(table.initial, cls) in told}
 
-    def _number(self, must: list[int], free: Mapping[int, Window]) -> None:
+    def _number(self, must: dict[int, int], free: Mapping[int, Window]) -> None:
         """Events in order, what arrives before each, and slots."""
         history = self.table.history
         ends = {until for _, until in free.values() if until < ALWAYS}
@@ -212,9 +255,9 @@ class Problem:
                 self.bit[op] = 1 << heapq.heappop(slots)
             if row >= 0:
                 heapq.heappush(slots, self.bit[event].bit_length() - 1)
-            self.cls.append(self.table.class_of(row, known=True) if row >= 0 else GATE)
+            self.cls.append(must[row] if row >= 0 else GATE)
 
-    def _allow(self, may: list[int], free: Mapping[int, Window]) -> None:
+    def _allow(self, may: dict[int, int], free: Mapping[int, Window]) -> None:
         """What may take effect, and between which events."""
         history = self.table.history
         last = len(self.cls)
@@ -224,6 +267,5 @@ class Problem:
             final = last if until >= ALWAYS else bisect_left(self._positions, until)
             self.optional[cls] = [(0, first, final)]
         for number, row in enumerate(sorted(may, key=lambda row: history.inv[row])):
-            cls = self.table.class_of(row, known=False)
             first = bisect_left(self._positions, history.inv[row])
-            self.optional.setdefault(cls, []).append((1 << number, first, last))
+            self.optional.setdefault(may[row], []).append((1 << number, first, last))

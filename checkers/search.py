@@ -1,4 +1,4 @@
-"""Just-in-time linearization: the search that decides whether one key's operations have an order.
+"""Just-in-time linearization: the search that decides whether an object's operations have an order.
 
 A configuration is (event, mask, state, used): the operations that returned before the event have
 taken effect, and so have the open ones in the mask and the optional ones in `used`; the key is in
@@ -28,7 +28,7 @@ from bisect import bisect_left, insort
 from dissensus.checkers.problem import GATE, Problem
 
 STATE_BITS = 24
-"""States of one key that a remembered configuration can tell apart: more than a budget reaches."""
+"""States that a remembered configuration can tell apart: more than a budget reaches."""
 CLOCK_EVERY = 2048
 """Configurations between two looks at the clock: some milliseconds."""
 

@@ -1,4 +1,4 @@
-"""Makes an illegal history of one key so small that a person can read why it is illegal.
+"""Makes an illegal history of one object so small that a person can read why it is illegal.
 
 Shrinking only ever weakens what the history demands, so that what is left accuses nobody who is
 innocent. Of the operations up to the first return that has no legal order
@@ -23,7 +23,8 @@ import msgspec
 
 from dissensus.checkers.problem import ALWAYS, Problem, Table, Window
 from dissensus.checkers.search import Found, Search
-from dissensus.harness.history import FAIL, OK, History
+from dissensus.harness.checker import Part
+from dissensus.harness.history import INFO, History
 
 SECONDS = 10.0
 """For one key. What is not decided then stays as it is: a longer certificate, no weaker one."""
@@ -41,6 +42,8 @@ class Bound(msgspec.Struct, kw_only=True, frozen=True):
 
     f: str
     arg: Any
+    process: int
+    """Who does them where that matters, else -1."""
     row: int
     """The first of these updates to be invoked, or the last to return."""
     first: bool
@@ -80,7 +83,7 @@ class Shrinker:
         self._deadline = min(deadline or ALWAYS, time.monotonic() + SECONDS)
         self.rows = [row for row in rows if self._counts(row)]
         self._class = {
-            row: table.class_of(row, known=False) for row in self.rows if not self._is_read(row)
+            row: table.class_of(row, INFO) for row in self.rows if not self._is_read(row)
         }
 
     def run(self) -> Shrunk:
@@ -91,17 +94,16 @@ class Shrinker:
 
     def _counts(self, row: int) -> bool:
         """The row can matter before the end."""
-        history = self.history
-        if history.outcome[row] == FAIL or history.inv[row] >= self.end:
-            return False
-        return self._closed(row) or not self._is_read(row)
+        table = self.table
+        return (
+            table.counts(row, self.end) and table.part[table.ends(row, self.end)] is not Part.DROP
+        )
 
     def _closed(self, row: int) -> bool:
-        return self.history.outcome[row] == OK and self.history.ret[row] <= self.end
+        return self.history.outcome[row] != INFO and self.history.ret[row] <= self.end
 
     def _is_read(self, row: int) -> bool:
-        result = self.history.result_of(row) if self._closed(row) else None
-        return self.table.model.is_read(self.history.f_of(row), result)
+        return self.table.pure[self.table.ends(row, self.end)]
 
     # -- which operations stay -------------------------------------------------------------------
 
@@ -171,9 +173,10 @@ class Shrinker:
         bounded = self._shared(kept, _with_bounds(windows, needed), needed)
         found = []
         for cls, side in needed:
-            f, arg, _, _ = self.table.classes[cls]
+            call = self.table.classes[cls]
             row = self._row_at(bounded[cls][side])
-            found.append(Bound(f=f, arg=arg, row=row, first=side == 0))
+            bound = Bound(f=call.f, arg=call.value, process=call.process, row=row, first=side == 0)
+            found.append(bound)
         return sorted(found, key=lambda bound: (bound.row, bound.first))
 
     def _shared(

@@ -11,13 +11,17 @@ import msgspec
 
 from dissensus.checkers.models import text_of
 from dissensus.harness.checker import FaultInterval
-from dissensus.harness.history import FAIL, OK, History
+from dissensus.harness.history import FAIL, INFO, OK, History
 from dissensus.harness.verdict import Certificate
 
 VALUE_CHARS_MAX = 40
 """A longer value is cut: the report shows it whole."""
 ROWS_TOLD_MAX = 20
 """More sentences nobody reads; the rows are all in the certificate."""
+REGISTER = frozenset({"read", "write", "cas"})
+"""Operations that are told in words of their own."""
+THE_OBJECT = "the register"
+"""What an object without a key is called."""
 LINKS_MAX = 5
 """Operations that are told because they lead from one value to the next."""
 
@@ -64,7 +68,7 @@ class Teller:
         arg, result = history.arg_of(row), history.result_of(row)
         if not self._closed(row):
             return f"tried to {effect_text(f, arg, key)}"
-        if f == "cas" and result is False:
+        if f == "cas" and (result is False or history.outcome[row] == FAIL):
             found = f"found another value than {value_text(arg[0])} in {key}"
             return f"had {found}" if had else found
         if f == "read":
@@ -72,10 +76,17 @@ class Teller:
         if f == "cas":
             change = f"changed {key} from {value_text(arg[0])} to {value_text(arg[1])}"
             return f"had {change}" if had else change
-        return f"{'had written' if had else 'wrote'} {value_text(arg)} to {key}"
+        if f == "write":
+            return f"{'had written' if had else 'wrote'} {value_text(arg)} to {key}"
+        done = f"{'had done' if had else 'did'} {effect_text(f, arg, key)}"
+        if history.outcome[row] == FAIL:
+            return f"{done}, which failed"
+        if result is None or text_of(result) == text_of(arg):
+            return done
+        return f"{done} and got {value_text(result)}"
 
     def _closed(self, row: int) -> bool:
-        return self._history.outcome[row] == OK and self._history.ret[row] <= self._end
+        return self._history.outcome[row] != INFO and 0 <= self._history.ret[row] <= self._end
 
     def _when(self, row: int) -> str:
         history = self._history
@@ -144,6 +155,9 @@ class Teller:
         told = []
         for (row, first), bounds in by_row.items():
             key = key_text(self._history.key_of(row))
+            if not all(b["f"] in REGISTER for b in bounds):
+                told.append(self._others(row, bounds, key, first=first))
+                continue
             values = listed(sorted({value_text(new_value(b["f"], b["arg"])) for b in bounds}))
             when = (
                 f"before ({self._number[row]}) began"
@@ -152,6 +166,13 @@ class Teller:
             )
             told.append(f"No operation that could set {key} to {values} was under way {when}.")
         return told
+
+    def _others(self, row: int, bounds: list[dict[str, Any]], key: str, *, first: bool) -> str:
+        """What bounds on operations of other objects than registers say."""
+        acts = listed(sorted({effect_text(b["f"], b["arg"], key) for b in bounds}))
+        when = "began" if first else "had returned"
+        side = "before" if first else "after"
+        return f"No other {acts} was under way {side} ({self._number[row]}) {when}."
 
     def _conclusion(self, blocked: int) -> str:
         found = self._found(blocked)
@@ -174,13 +195,17 @@ class Teller:
             return f"find {value_text(result)}"
         if f == "cas":
             expected = value_text(history.arg_of(blocked)[0])
-            return f"find another value than {expected}" if result is False else f"find {expected}"
-        return "take effect"
+            other = result is False or history.outcome[blocked] == FAIL
+            return f"find another value than {expected}" if other else f"find {expected}"
+        if f in REGISTER or result is None or text_of(result) == text_of(history.arg_of(blocked)):
+            return "take effect"
+        return f"answer {value_text(result)}"
 
     def _contrast(self, blocked: int) -> str:
         """What the summary sets against the blocked operation."""
         if self._alone():
-            return ", which nothing can have put there"
+            told = self._history.f_of(blocked) in REGISTER
+            return ", which nothing can have put there" if told else ", which it can never do"
         closed = [row for row in self._certificate.ops if row != blocked and self._closed(row)]
         before = [row for row in closed if self._history.ret[row] < self._history.inv[blocked]]
         kept = [row for row in before if row in self._kept] or before
@@ -201,6 +226,8 @@ def rows_told(
     alone could lead from a bounded value to the one that was found.
     """
     told = {*data["kept"], *(bound["row"] for bound in data["bounds"])}
+    if not {history.f_of(row) for row in rows} <= REGISTER:
+        return sorted(told)
     bounded = {text_of(new_value(bound["f"], bound["arg"])) for bound in data["bounds"]}
     value = text_of(needed_value(history, blocked))
     for _ in range(LINKS_MAX):
@@ -228,7 +255,10 @@ def effect_text(f: str, arg: Any, key: str) -> str:
     """ "write 3 to key 1", "change key 1 from 1 to 3"."""
     if f == "cas":
         return f"change {key} from {value_text(arg[0])} to {value_text(arg[1])}"
-    return f"{f} {value_text(arg)} to {key}"
+    if f == "write":
+        return f"write {value_text(arg)} to {key}"
+    what = f if arg is None else f"{f} {value_text(arg)}"
+    return what if key == THE_OBJECT else f"{what} on {key}"
 
 
 def new_value(f: str, arg: Any) -> Any:
@@ -251,7 +281,7 @@ def value_text(value: Any) -> str:
 
 def key_text(key: Any) -> str:
     """ "key 3", "the register" where there is one only."""
-    return "the register" if key is None else f"key {value_text(key)}"
+    return THE_OBJECT if key is None else f"key {value_text(key)}"
 
 
 def time_text(ns: int) -> str:

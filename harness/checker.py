@@ -6,8 +6,9 @@ columns.
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -104,34 +105,124 @@ class Checker(Protocol):
         ...
 
 
+class Call(NamedTuple):
+    """An operation as a model sees it: what no model can tell apart is one call."""
+
+    f: str
+    value: Any = None
+    """What it was invoked with."""
+    result: Any = None
+    """What it returned; None where that is not known."""
+    type: str = "ok"
+    """ "ok"; "info": what became of it is not known; "fail": it did not happen."""
+    key: Any = None
+    """Its key where the model's operations span keys (`Model.by_key` is False), else None."""
+    process: int = -1
+    """Who did it where the model asks for that (`Model.by_process`), else -1."""
+
+    @property
+    def known(self) -> bool:
+        """Its result was seen."""
+        return self.type == "ok"
+
+
+class Part(enum.Enum):
+    """How an operation counts."""
+
+    MUST = "must"
+    """It takes effect between its invocation and its return."""
+    MAY = "may"
+    """It takes effect after its invocation, or never."""
+    DROP = "drop"
+    """It says nothing."""
+
+
 class Model(Protocol):
-    """A sequential object for one key. States are hashable values."""
+    """A sequential object. States are hashable values; all methods are pure."""
 
     name: str
-    fs: frozenset[str]
+    """With its options, so that `make_model` makes it again."""
+    by_key: bool
+    """Each key is an object of its own (locality); else the whole history is one object."""
+    by_process: bool
+    """Who does an operation matters: an owner of a lock."""
+
+    @property
+    def fs(self) -> frozenset[str]:
+        """Names of its operations."""
+        ...
 
     def initial(self) -> Any:
-        """The state of a key that nothing was asked of."""
+        """The state of an object of which nothing was asked."""
         ...
 
-    def step(self, state: Any, f: str, value: Any, result: Any, *, known: bool) -> tuple[bool, Any]:
-        """Apply one operation: (legal, next state). `value` is what it was invoked with, `result`
-        what it completed with; `known` is False when the result was never seen (`info`), and then
-        `result` says nothing.
+    def step(self, state: Any, op: Call) -> Any:
+        """The state after the operation; None where it cannot happen with this result; a `set` of
+        states where it can lead to several (a frozenset is a state).
         """
         ...
 
-    def is_read(self, f: str, result: Any) -> bool:
-        """Operations that never change the state: reads, and updates whose result says that they
-        changed nothing.
+    def is_read(self, op: Call) -> bool:
+        """It never changes the state, whatever the state is: reads, and updates whose result says
+        that they changed nothing.
         """
         ...
 
-    def is_blind(self, f: str, result: Any) -> bool:
-        """Operations that are legal in every state and tell nothing of it: plain writes, which
-        always lead to one state, and reads whose result says nothing.
+    def is_blind(self, op: Call) -> bool:
+        """It is legal in every state, and where it changes the state, the state after it does not
+        depend on the one before: plain writes, and reads whose result says nothing.
         """
         ...
+
+    def part(self, op: Call) -> Part:
+        """How it counts."""
+        ...
+
+    def accepts(self, op: Call) -> None:
+        """Raises UserError for an argument or a result that the model cannot read: asked once for
+        each kind of call.
+        """
+        ...
+
+
+class Finding(NamedTuple):
+    """A violation that a fold found."""
+
+    rule: str
+    """Name of the rule that is broken: "lost", "duplicate", "negative-balance" ..."""
+    rows: list[int]
+    """The rows that show it: a minimal sub-history in which it is still broken."""
+    text: str
+    """One sentence; "(1)" is the first of `rows`."""
+
+
+@runtime_checkable
+class Fold(Protocol):
+    """A check that is one pass over the whole history and no search for an order: Jepsen's set,
+    bank, counter by bounds, unique ids, long fork.
+    """
+
+    name: str
+
+    @property
+    def fs(self) -> frozenset[str]:
+        """Names of its operations."""
+        ...
+
+    def judge(self, history: History) -> list[Finding]:
+        """All violations, the plainest first; none where the history is legal."""
+        ...
+
+
+class Transactions(msgspec.Struct, frozen=True):
+    """Transactions at an isolation level: judged by the native engine alone."""
+
+    name: str
+    fs: frozenset[str] = frozenset({"txn"})
+
+
+Judge = Model | Fold | Transactions
+"""What the name of a model stands for."""
 
 
 class Engine(Protocol):
@@ -139,9 +230,10 @@ class Engine(Protocol):
 
     name: str
 
-    def check(self, history: History, model: Model, budget: Budget) -> Verdict:
-        """Judge every key of the history, each alone. An `ok` row has its place between `inv` and
-        `ret`, an `info` row anywhere after its `inv` or nowhere, a `fail` row nowhere.
+    def check(self, history: History, model: Judge, budget: Budget) -> Verdict:
+        """Judge every object of the history, each alone. An `ok` row has its place between `inv`
+        and `ret`, an `info` row anywhere after its `inv` or nowhere, a `fail` row nowhere (but see
+        `Model.part`).
 
         VALID, INVALID with a certificate of kind "linearizability" whose `data` the verifier reads
         (`checkers/verifier.py`), UNKNOWN over the budget. The verdict's `checker` is

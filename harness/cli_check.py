@@ -13,7 +13,6 @@ from dissensus.harness.cli_list import FORMAT, print_json
 
 if TYPE_CHECKING:
     from dissensus.harness.checker import Budget, RunView
-    from dissensus.harness.history import History
     from dissensus.harness.store import VerdictFile
     from dissensus.harness.verdict import Verdict
 
@@ -113,29 +112,17 @@ def judge_history(place: Path, model: str | None, budget: Budget) -> tuple[RunVi
     """Judge a history that was recorded elsewhere. Its verdict is that of the model alone: what
     makes it vacuous is said beside it.
     """
+    from dissensus.checkers.guess import guess
     from dissensus.checkers.judge import judge_operations
     from dissensus.harness.checker import RunView
     from dissensus.harness.importer import read_history
 
     history = read_history(place)
-    header = {"system": str(place), "model": model or fitting_model(history)}
+    header = {"system": str(place), "model": model or guess(history).model}
     run = RunView(
         header=header, history=history, faults=[], nodes=[], phases=[], marks=[], complete=True
     )
     return run, composed(judge_operations(run, budget), outcome="")
-
-
-def fitting_model(history: History) -> str:
-    """The model with the fewest operations that has all of the history's. Raises UserError."""
-    from dissensus.checkers.models import MODELS
-    from dissensus.harness.errors import UserError
-
-    fs = {str(f) for f in history.fs.values}
-    fitting = sorted((len(made.fs), name) for name, made in MODELS.items() if fs <= made.fs)
-    if not fitting:
-        known = "; ".join(f"{n} has {', '.join(sorted(m.fs))}" for n, m in MODELS.items())
-        raise UserError(f"no model has the operations {', '.join(sorted(fs))} (known: {known})")
-    return fitting[0][1]
 
 
 def composed(verdicts: list[Verdict], *, outcome: str) -> VerdictFile:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dissensus.checkers.models import make_model, text_of
+from dissensus.harness.checker import Call, Model, Part
 from dissensus.harness.errors import UserError
 
 
@@ -28,7 +29,7 @@ def test_a_name_says_what_the_model_is_and_makes_it_again(
 ) -> None:
     model = make_model(text)
     assert model.name == name
-    assert model.initial() == initial
+    assert made(text).initial() == initial
     assert make_model(model.name).name == name
 
 
@@ -36,8 +37,9 @@ def test_a_name_says_what_the_model_is_and_makes_it_again(
     ("text", "told"),
     [
         ("cas-registre", "unknown model 'cas-registre'; did you mean 'cas-register'"),
-        ("queue", r"known: cas-register, register"),
-        ("register(initial=0)", "option of model register 'initial'; did you mean 'init'"),
+        ("quue", "did you mean 'queue'"),
+        ("register(inti=0)", "option of model register 'inti'; did you mean 'init'"),
+        ("register(init=0;initial=0)", "init is given twice"),
         ("register(nil=unknow)", "'unknow'; did you mean 'unknown'"),
         ("register(init={)", r"init is JSON or a word, not '\{'"),
         ("register(", "write NAME"),
@@ -49,24 +51,41 @@ def test_a_wrong_name_is_told_with_the_nearest_match(text: str, told: str) -> No
         make_model(text)
 
 
+def made(text: str) -> Model:
+    """The model of an object."""
+    model = make_model(text)
+    assert hasattr(model, "step")
+    return model
+
+
 def test_registers_answer_as_registers_do() -> None:
-    model = make_model("cas-register(init=0)")
+    model = made("cas-register(init=0)")
     start = model.initial()
-    assert model.step(start, "read", None, 0, known=True) == (True, "0")
-    assert model.step(start, "read", None, None, known=True) == (False, "0")
-    assert model.step(start, "read", None, None, known=False) == (True, "0")
-    assert model.step(start, "write", 3, 3, known=True) == (True, "3")
-    assert model.step("3", "cas", [3, 4], None, known=False) == (True, "4")
-    assert not model.step("3", "cas", [4, 5], [4, 5], known=True)[0]
+    assert model.step(start, Call("read", None, 0)) == "0"
+    assert model.step(start, Call("read", None, None)) is None
+    assert model.step(start, Call("read", type="info")) == "0"
+    assert model.step(start, Call("write", 3, 3)) == "3"
+    assert model.step("3", Call("cas", [3, 4], type="info")) == "4"
+    assert model.step("3", Call("cas", [4, 5], [4, 5])) is None
     # An ok cas with the result false saw another value than the expected one.
-    assert model.step("3", "cas", [4, 5], False, known=True) == (True, "3")
-    assert not model.step("3", "cas", [3, 5], False, known=True)[0]
-    assert model.is_read("cas", False)
-    assert not model.is_read("cas", [3, 5])
-    unknown = make_model("register(nil=unknown)")
-    assert unknown.step("3", "read", None, None, known=True) == (True, "3")
-    assert unknown.is_blind("read", None)
-    assert not unknown.is_blind("read", 3)
+    assert model.step("3", Call("cas", [4, 5], False)) == "3"
+    assert model.step("3", Call("cas", [3, 5], False)) is None
+    assert model.is_read(Call("cas", [4, 5], False))
+    assert not model.is_read(Call("cas", [3, 5], [3, 5]))
+    unknown = made("register(nil=unknown)")
+    assert unknown.step("3", Call("read")) == "3"
+    assert unknown.is_blind(Call("read"))
+    assert not unknown.is_blind(Call("read", None, 3))
+
+
+def test_a_failed_cas_says_what_the_model_says() -> None:
+    failed = Call("cas", [3, 4], type="fail")
+    assert made("cas-register").part(failed) is Part.DROP
+    model = made("cas-register(failed-cas=asserts)")
+    assert model.part(failed) is Part.MUST
+    assert model.is_read(failed)
+    assert model.step("3", failed) is None
+    assert model.step("4", failed) == "4"
 
 
 def test_values_are_told_apart_by_their_json() -> None:

@@ -15,7 +15,7 @@ from dissensus.checkers.judge import judge, reverified
 from dissensus.checkers.linearizability import LinearizabilityChecker, PythonEngine
 from dissensus.checkers.models import make_model
 from dissensus.checkers.verifier import verify
-from dissensus.harness.checker import Budget, Model, NodeReport, RunView
+from dissensus.harness.checker import Budget, Judge, NodeReport, RunView
 from dissensus.harness.history import FAIL, OK, History
 from dissensus.harness.ops import Op
 from dissensus.harness.verdict import Certificate, ExitCode, Validity, Verdict, compose, exit_code
@@ -43,7 +43,7 @@ def test_it_is_short_and_shares_nothing_with_the_engine(root: Path) -> None:
 class LyingEngine(PythonEngine):
     """Accuses every history of its last operation."""
 
-    def check(self, history: History, model: Model, budget: Budget) -> Verdict:
+    def check(self, history: History, model: Judge, budget: Budget) -> Verdict:
         verdict = super().check(history, model, budget)
         if verdict.validity is Validity.VALID:
             verdict.validity = Validity.INVALID

@@ -16,7 +16,16 @@ import pytest
 from dissensus.checkers.judge import judge
 from dissensus.checkers.linearizability import PythonEngine
 from dissensus.harness import registry, store
-from dissensus.harness.checker import Budget, Checker, Engine, Model, RunView
+from dissensus.harness.checker import (
+    Budget,
+    Call,
+    Checker,
+    Engine,
+    Judge,
+    Model,
+    Part,
+    RunView,
+)
 from dissensus.harness.cluster import (
     CAPABILITIES,
     Cluster,
@@ -313,24 +322,32 @@ class ShelfWorkload:
 
 
 class Cell:
-    """The model of one thing: a read finds what was written last."""
+    """The model of one thing: a read finds what was written last. A state is a pair with it."""
 
     name = "cell"
     fs = frozenset({"read", "write"})
+    by_key = True
+    by_process = False
 
     def initial(self) -> Any:
-        return None
+        return "holds", None
 
-    def step(self, state: Any, f: str, value: Any, result: Any, *, known: bool) -> tuple[bool, Any]:
-        if f == "write":
-            return True, value
-        return not known or result == state, state
+    def step(self, state: Any, op: Call) -> Any:
+        if op.f == "write":
+            return "holds", op.value
+        return state if not op.known or state == ("holds", op.result) else None
 
-    def is_read(self, f: str, result: Any) -> bool:
-        return f == "read"
+    def is_read(self, op: Call) -> bool:
+        return op.f == "read"
 
-    def is_blind(self, f: str, result: Any) -> bool:
-        return f == "write"
+    def is_blind(self, op: Call) -> bool:
+        return op.f == "write"
+
+    def part(self, op: Call) -> Part:
+        return {"ok": Part.MUST, "info": Part.MAY}.get(op.type, Part.DROP)
+
+    def accepts(self, op: Call) -> None:
+        assert op.f in self.fs
 
 
 class ReplayEngine:
@@ -338,15 +355,15 @@ class ReplayEngine:
 
     name = "replay"
 
-    def check(self, history: History, model: Model, budget: Budget) -> Verdict:
+    def check(self, history: History, model: Judge, budget: Budget) -> Verdict:
+        assert isinstance(model, Cell)
         states: dict[int, Any] = {}
         done = [row for row in range(len(history)) if history.outcome[row] == OK]
         for row in sorted(done, key=lambda row: history.ret[row]):
             state = states.get(history.key[row], model.initial())
-            legal, states[history.key[row]] = model.step(
-                state, history.f_of(row), history.arg_of(row), history.result_of(row), known=True
-            )
-            if not legal:
+            call = Call(history.f_of(row), history.arg_of(row), history.result_of(row))
+            states[history.key[row]] = model.step(state, call)
+            if states[history.key[row]] is None:
                 reason = f"event {history.ret[row]} does not fit the order of returns"
                 return Verdict(checker="order", validity=Validity.UNKNOWN, reason=reason)
         return Verdict(checker="order", validity=Validity.VALID, engine=self.name)
