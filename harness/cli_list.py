@@ -52,16 +52,17 @@ COLOURS = {"ok": "green", "degraded": "yellow", "missing": "red", "not needed": 
 )
 def doctor(form: str, store: Path) -> int:
     """Probe what this machine can do."""
+    from dissensus.checkers.probes import PROBES
     from dissensus.harness.doctor import diagnose
 
-    diagnosis = diagnose(store.absolute())
+    diagnosis = diagnose(store.absolute(), PROBES)
     usable = [name for name, why in diagnosis.clusters.items() if not why]
     if form == "json":
         print_json(diagnosis)
         return 0 if usable else 3
     for finding in diagnosis.findings:
         state = click.style(f"{finding.state:<11}", fg=COLOURS[finding.state])
-        click.echo(f"{state} {finding.name:<12} {finding.how}")
+        click.echo(f"{state} {finding.name:<14} {finding.how}")
         if finding.state in ("degraded", "missing"):
             click.echo(f"{'':<24} needed for {finding.needed_for}")
         if finding.fix:

@@ -16,9 +16,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -225,8 +226,11 @@ def probes(store: Path) -> dict[str, Callable[[], Finding]]:
     }
 
 
-def diagnose(store: Path) -> Diagnosis:
-    """Run all probes at once, each bounded, and conclude."""
+NO_MORE: Mapping[str, Callable[[], Finding]] = MappingProxyType({})
+
+
+def diagnose(store: Path, more: Mapping[str, Callable[[], Finding]] = NO_MORE) -> Diagnosis:
+    """Run all probes at once, each bounded, and conclude. `more` are probes of other folders."""
     answers: dict[str, Finding] = {}
 
     def answer(name: str, probe: Callable[[], Finding]) -> None:
@@ -238,7 +242,7 @@ def diagnose(store: Path) -> Diagnosis:
     # Daemon threads, not a pool: a probe that hangs must not hold the program at its end.
     threads = {
         name: threading.Thread(target=answer, args=(name, probe), daemon=True)
-        for name, probe in probes(store).items()
+        for name, probe in {**probes(store), **more}.items()
     }
     for thread in threads.values():
         thread.start()
