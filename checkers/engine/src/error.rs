@@ -2,12 +2,25 @@
 
 use std::fmt;
 
+use crate::budget::Stop;
+
 /// Something in the input or in the question that cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     pub message: String,
     /// Where in the input: ":LINE:COLUMN" or " at byte N"; empty where no place applies.
     pub place: Place,
+    /// The budget was used up, or the user wants to stop: nothing is wrong with the input.
+    pub stop: Option<Stop>,
+}
+
+impl From<Stop> for Error {
+    fn from(stop: Stop) -> Error {
+        Error {
+            stop: Some(stop),
+            ..Error::new(format!("stopped: {}", stop.text()))
+        }
+    }
 }
 
 /// A place in a file. Lines and columns count from 1, columns in bytes.
@@ -23,6 +36,7 @@ impl Error {
         Error {
             message: message.into(),
             place: Place::Nowhere,
+            stop: None,
         }
     }
 
@@ -30,6 +44,7 @@ impl Error {
         Error {
             message: message.into(),
             place: Place::Line { line, column },
+            stop: None,
         }
     }
 
@@ -37,6 +52,7 @@ impl Error {
         Error {
             message: message.into(),
             place: Place::Byte(byte),
+            stop: None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! clients' events: they, not the clocks, say what happened before what (`ret[a] < inv[b]`: a
 //! precedes b).
 
+use crate::formats::Odd;
 use crate::values::{Val, Values};
 
 /// Position of the return of an operation that never returned.
@@ -59,6 +60,13 @@ pub struct History {
     pub faults: Vec<Fault>,
     /// Client events: invocations and completions.
     pub events: u32,
+    /// Name of the format that it was read from; empty where it was made.
+    pub format: &'static str,
+    /// What was left out when a damaged file was read: only what holds whatever stood there may be
+    /// said of the history.
+    pub holes: Vec<Odd>,
+    /// Offset at which the file was cut off: what is before it is a prefix of the history.
+    pub cut: Option<u64>,
 }
 
 impl History {

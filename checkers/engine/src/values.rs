@@ -135,6 +135,14 @@ impl Values {
         false
     }
 
+    /// It is so near to what 32 bits can number that nothing more should be put in: a reader asks
+    /// before each block, and no block adds more than the rest.
+    pub fn is_full(&self) -> bool {
+        const ROOM: usize = 1 << 28;
+        let most = self.bytes.len().max(self.items.len());
+        most > u32::MAX as usize - ROOM || self.entries.len() > TABLE as usize - ROOM
+    }
+
     /// A whole number.
     #[inline]
     pub fn int(&mut self, number: i64) -> Val {

@@ -1,1 +1,59 @@
 //! Readers of histories that others recorded, found by content.
+
+pub mod detect;
+mod edn;
+mod fields;
+mod jepsen_edn;
+mod json;
+mod jsonl;
+pub mod pair;
+mod scan;
+pub mod source;
+pub mod text;
+
+pub use detect::Format;
+pub use pair::Odd;
+pub use source::Source;
+
+use crate::budget::Budget;
+use crate::error::Result;
+use crate::history::History;
+use text::{End, How};
+
+/// How a history is read.
+#[derive(Clone, Copy, Default)]
+pub struct Options {
+    /// `None`: found by content.
+    pub format: Option<Format>,
+    /// A tail that is cut is left out, and so is whatever else cannot be read, which is a hole.
+    pub salvage: bool,
+}
+
+/// The history of a file. Err has the place of what is wrong.
+pub fn read(source: Source<'_>, options: &Options, budget: &Budget) -> Result<History> {
+    let located = |mut error: crate::error::Error| {
+        if let crate::error::Place::Byte(at) = error.place {
+            error.place = source.place(at);
+        }
+        error
+    };
+    let format = match options.format {
+        Some(format) => format,
+        None => detect::detect(source)?,
+    };
+    let how = How {
+        salvage: options.salvage,
+        lenient: false,
+    };
+    let read = match format {
+        Format::Edn => text::history(&mut jepsen_edn::JepsenEdn::default(), source, how, budget),
+        Format::Json => text::history(&mut jsonl::Jsonl::default(), source, how, budget),
+    };
+    let (mut history, odd, end) = read.map_err(located)?;
+    history.format = format.name();
+    history.holes = odd;
+    if let End::Cut(at) = end {
+        history.cut = Some(at);
+    }
+    Ok(history)
+}

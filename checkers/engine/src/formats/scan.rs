@@ -1,0 +1,150 @@
+//! What the readers of text have in common: a place in a block of bytes, and why a reader stops.
+
+/// Values inside each other go no deeper: a reader calls itself for each level.
+pub const DEPTH_MAX: u32 = 256;
+
+/// Why a reader could not go on.
+#[derive(Debug)]
+pub enum Halt {
+    /// The block ends in the middle of a record, and there may be more of it.
+    Need,
+    /// The file ends in the middle of a record.
+    Cut,
+    /// It is wrong: offset in the block, and why.
+    Bad(Box<(usize, String)>),
+}
+
+impl Halt {
+    #[cold]
+    pub fn bad(at: usize, why: impl Into<String>) -> Halt {
+        Halt::Bad(Box::new((at, why.into())))
+    }
+}
+
+/// What a reader gives, or why it could not.
+pub type Scan<T> = Result<T, Halt>;
+
+/// A place in a block of bytes.
+pub struct Cursor<'a> {
+    pub bytes: &'a [u8],
+    pub at: usize,
+    /// The block is the last one.
+    pub eof: bool,
+}
+
+impl<'a> Cursor<'a> {
+    /// The byte here, or what its absence means.
+    #[inline]
+    pub fn peek(&self) -> Result<u8, Halt> {
+        match self.bytes.get(self.at) {
+            Some(&byte) => Ok(byte),
+            None => Err(self.end()),
+        }
+    }
+
+    /// What it means that the block ends here.
+    #[cold]
+    pub fn end(&self) -> Halt {
+        if self.eof {
+            Halt::Cut
+        } else {
+            Halt::Need
+        }
+    }
+
+    /// The bytes from here on.
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or(&[])
+    }
+
+    /// Offset of the next byte, from here on, of which `stop` is true.
+    #[inline]
+    pub fn find(&self, stop: impl Fn(u8) -> bool) -> Result<usize, Halt> {
+        match self.rest().iter().position(|&byte| stop(byte)) {
+            Some(n) => Ok(self.at + n),
+            None if self.eof => Ok(self.bytes.len()),
+            None => Err(Halt::Need),
+        }
+    }
+
+    /// The text between two offsets.
+    pub fn text(&self, from: usize, to: usize) -> Result<&'a str, Halt> {
+        let bytes = self.bytes.get(from..to).unwrap_or(&[]);
+        std::str::from_utf8(bytes)
+            .map_err(|e| Halt::bad(from + e.valid_up_to(), "this is not UTF-8"))
+    }
+}
+
+/// A whole number that ends at a byte which is no digit: its value and the offset behind it. `None`
+/// for anything else: no digit, more than 18 digits, the end of the block, a leading zero.
+#[inline]
+pub fn digits(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    let rest = bytes.get(at..)?;
+    if let Some(eight) = rest.first_chunk::<8>() {
+        let word = u64::from_le_bytes(*eight);
+        let n = leading_digits(word);
+        if n < 8 {
+            if n == 0 || (n > 1 && eight[0] == b'0') {
+                return None;
+            }
+            return Some((eight_digits(word << (64 - 8 * n)), at + n));
+        }
+    }
+    let mut value = 0u64;
+    for (n, &byte) in rest.iter().enumerate() {
+        if !byte.is_ascii_digit() {
+            let plain = n > 0 && (n == 1 || rest[0] != b'0');
+            return plain.then_some((value, at + n));
+        }
+        if n == 18 {
+            return None;
+        }
+        value = value * 10 + u64::from(byte - b'0');
+    }
+    None
+}
+
+/// How many of the eight bytes, from the first on, are digits.
+#[inline]
+fn leading_digits(word: u64) -> usize {
+    // A digit has the high half 3, and still has it with 6 added.
+    let high = word & 0xF0F0_F0F0_F0F0_F0F0;
+    let sixed = word.wrapping_add(0x0606_0606_0606_0606) & 0xF0F0_F0F0_F0F0_F0F0;
+    let wrong = (high ^ 0x3030_3030_3030_3030) | (sixed ^ 0x3030_3030_3030_3030);
+    (wrong.trailing_zeros() / 8) as usize
+}
+
+/// The number of eight bytes, the most significant digit in the lowest byte; bytes of 0 count as
+/// the digit 0, so that a shorter number is shifted up.
+#[inline]
+fn eight_digits(word: u64) -> u64 {
+    let word = word & 0x0F0F_0F0F_0F0F_0F0F;
+    let pairs = word.wrapping_mul(10).wrapping_add(word >> 8) & 0x00FF_00FF_00FF_00FF;
+    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_FFFF_0000_FFFF;
+    fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xFFFF_FFFF
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_every_length() {
+        for length in 1..=18 {
+            for fill in ['1', '9', '5'] {
+                let text: String = std::iter::repeat_n(fill, length).collect();
+                for tail in [" ", "}xxxxxxxxxx", ":1234567890", "/         ", "a12345678"] {
+                    let line = format!("{text}{tail}");
+                    let wanted = Some((text.parse().unwrap(), length));
+                    assert_eq!(digits(line.as_bytes(), 0), wanted, "{line}");
+                }
+            }
+        }
+        for wrong in ["", "x", "12", "-1 ", "01 ", "00000001 ", "0123456789 "] {
+            assert_eq!(digits(wrong.as_bytes(), 0), None, "{wrong:?}");
+        }
+        assert_eq!(digits(b"1234567890123456789 ", 0), None);
+        assert_eq!(digits(b"x0,       ", 1), Some((0, 2)));
+    }
+}

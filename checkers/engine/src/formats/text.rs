@@ -1,0 +1,138 @@
+//! Drives a reader of text over a source, block by block, and makes a hole of what it cannot read
+//! where that is asked for.
+
+use super::pair::{Odd, Pairer, Sink};
+use super::scan::{Cursor, Halt, Scan};
+use super::source::{Source, Window};
+use crate::budget::Budget;
+use crate::error::{Error, Place, Result};
+use crate::history::History;
+
+/// A reader of one format.
+pub trait Reader {
+    /// Read one record, here or behind what separates records; false at the end of the file. What
+    /// it gives the sink it gives only when it has read the record whole. `base` is the offset of
+    /// the block in the file.
+    fn record<S: Sink>(&mut self, c: &mut Cursor, base: u64, sink: &mut S) -> Scan<bool>;
+
+    /// The reader goes on at the beginning of a line, whatever it was in.
+    fn lost(&mut self) {}
+
+    /// All was read: whatever it has kept back it gives now.
+    fn finish<S: Sink>(&mut self, _: &mut S) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// How a text is read.
+#[derive(Clone, Copy)]
+pub struct How {
+    pub salvage: bool,
+    /// What does not fit is noted, and left out.
+    pub lenient: bool,
+}
+
+/// What a reader found of the end of the text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    Whole,
+    /// It ends in the middle of a record that begins at this offset.
+    Cut(u64),
+}
+
+/// Read all of a source into a sink.
+pub fn drive<R: Reader, S: Sink>(
+    reader: &mut R,
+    source: Source<'_>,
+    salvage: bool,
+    sink: &mut S,
+    budget: &Budget,
+) -> Result<End> {
+    let mut meter = budget.meter();
+    let mut window = Window::open(source)?;
+    // In a hole: nothing was read since it began.
+    let mut lost = false;
+    // Behind something unreadable whose line goes on.
+    let mut skip = false;
+    loop {
+        meter.look()?;
+        room(sink.history())?;
+        let base = window.offset();
+        let mut c = Cursor {
+            bytes: window.bytes(),
+            at: 0,
+            eof: window.eof,
+        };
+        if skip {
+            skip = !skip_line(&mut c, 0);
+        }
+        let (done, halt) = loop {
+            let start = c.at;
+            if skip {
+                break (start, if c.eof { Halt::Cut } else { Halt::Need });
+            }
+            match reader.record(&mut c, base, sink) {
+                Ok(true) => lost = false,
+                Ok(false) => return reader.finish(sink).map(|()| End::Whole),
+                Err(Halt::Bad(bad)) if salvage => {
+                    reader.lost();
+                    if !lost {
+                        sink.hole(base + bad.0 as u64, bad.1);
+                        lost = true;
+                    }
+                    skip = !skip_line(&mut c, bad.0.max(start));
+                }
+                Err(halt) => break (start, halt),
+            }
+        };
+        match halt {
+            Halt::Bad(bad) => return Err(Error::at_byte(base + bad.0 as u64, bad.1)),
+            Halt::Cut if salvage => {
+                reader.finish(sink)?;
+                return Ok(End::Cut(base + done as u64));
+            }
+            Halt::Cut => {
+                let why = "the file ends in the middle of what begins here (--salvage reads what \
+                           is before it)";
+                return Err(Error::at_byte(base + done as u64, why));
+            }
+            Halt::Need => {}
+        }
+        window.consume(done);
+        match window.more() {
+            Err(error) if salvage && error.place != Place::Nowhere => {
+                reader.lost();
+                sink.hole(window.offset(), error.message);
+                (lost, skip) = (true, true);
+            }
+            more => more?,
+        }
+    }
+}
+
+/// Go on behind the line of an offset; false where the line goes on behind the block.
+fn skip_line(c: &mut Cursor, from: usize) -> bool {
+    let found = memchr::memchr(b'\n', c.bytes.get(from..).unwrap_or(&[]));
+    c.at = found.map_or(c.bytes.len(), |n| from + n + 1);
+    found.is_some()
+}
+
+fn room(history: &History) -> Result<()> {
+    if history.values.is_full() {
+        return Err(Error::new("more values than 32 bits can number"));
+    }
+    Ok(())
+}
+
+/// The history of a source, and what was left out.
+pub fn history<R: Reader>(
+    reader: &mut R,
+    source: Source<'_>,
+    how: How,
+    budget: &Budget,
+) -> Result<(History, Vec<Odd>, End)> {
+    let mut pairer = Pairer::new(how.salvage || how.lenient);
+    let end = drive(reader, source, how.salvage, &mut pairer, budget)?;
+    let (history, odd) = pairer.finish();
+    Ok((history, odd, end))
+}
