@@ -12,6 +12,8 @@ from dissensus.harness.checker import Finding
 from dissensus.harness.errors import UserError
 from dissensus.harness.history import FAIL, OK, History
 
+FOREVER = 1 << 62
+
 
 class Rows:
     """The base of the folds: rows by what they did."""
@@ -52,56 +54,129 @@ class CounterBounds(Rows):
     way round).
     """
 
-    FS = ("add", "read")
+    SIGNS: ClassVar = {
+        **dict.fromkeys(("add", "inc", "increment", "incr"), 1),
+        **dict.fromkeys(("dec", "decrement", "decr", "sub", "subtract"), -1),
+    }
+    FS = ("read", "get", *SIGNS)
 
     def __init__(self, spec: Spec) -> None:
         spec.only("bounds")
         self.name = spec.text
 
     def judge(self, history: History) -> list[Finding]:
-        found = []
-        adds = [(row, self._number(history, row)) for row in self.rows(history, "add", ok=False)]
-        for read in self.rows(history, "read"):
-            value = history.result_of(read)
-            if value is None:
+        adds: list[tuple[int, int, int]] = []
+        """(invoked, returned or for ever, amount)."""
+        reads: list[int] = []
+        for row in range(len(history)):
+            sign = self.SIGNS.get(history.f_of(row))
+            if history.outcome[row] == FAIL:
                 continue
-            inv, ret = history.inv[read], history.ret[read]
-            sure = [
-                (row, n) for row, n in adds if history.outcome[row] == OK and history.ret[row] < inv
-            ]
-            done = {row for row, _ in sure}
-            open_ = [(row, n) for row, n in adds if row not in done and history.inv[row] < ret]
-            base = sum(n for _, n in sure)
-            least = base + sum(n for _, n in open_ if n < 0)
-            most = base + sum(n for _, n in open_ if n > 0)
+            if sign is None:
+                reads += [row] if history.outcome[row] == OK else []
+            else:
+                ret = history.ret[row] if history.outcome[row] == OK else FOREVER
+                adds.append((history.inv[row], ret, sign * self._number(history, row)))
+        found = []
+        for read in reads:
+            value = history.result_of(read)
+            if not is_number(value):
+                continue
+            least, most = self._bounds(adds, history.inv[read], history.ret[read])
             if not least <= value <= most:
-                rows = [read] if value > most else [row for row, n in sure if n > 0] + [read]
-                text = f"({len(rows)}) read {value}, which is not between {least} and {most}"
-                found.append(Finding("out-of-bounds", sorted(rows), text))
+                rule = "too-low" if value < least else "too-high"
+                text = f"(1) read {value}, which is not between {least} and {most}"
+                found.append(Finding(rule, [read], text))
         return found
+
+    @staticmethod
+    def _bounds(adds: list[tuple[int, int, int]], inv: int, ret: int) -> tuple[int, int]:
+        least = most = 0
+        for begun, over, amount in adds:
+            if over < inv:
+                least += amount
+                most += amount
+            elif begun < ret:
+                least += min(amount, 0)
+                most += max(amount, 0)
+        return least, most
 
     @staticmethod
     def _number(history: History, row: int) -> int:
         value = history.arg_of(row)
-        if not is_number(value):
+        if value is not None and not is_number(value):
             raise UserError(f"event {history.inv[row]}: add takes a whole number, not {value!r}")
-        return int(value)
+        return 1 if value is None else int(value)
 
 
 class UniqueIds(Rows):
     """No two operations are answered with the same id."""
 
-    FS = ("generate",)
+    FS = ("generate", "generate-id", "new-id", "next-id", "unique-id", "id")
 
     def judge(self, history: History) -> list[Finding]:
         first: dict[str, int] = {}
         found = []
-        for row in self.rows(history, "generate"):
+        for row in range(len(history)):
+            if history.outcome[row] != OK or history.result_of(row) is None:
+                continue
             text = text_of(history.result_of(row))
             if first.setdefault(text, row) != row:
                 rows = [first[text], row]
                 found.append(Finding("duplicate", rows, f"(1) and (2) were both given {text}"))
         return found
+
+
+class Leader(Rows):
+    """No term has two leaders, as far as clients were told. An operation says a term and its leader
+    as [term, leader] or as a map of "term" and "leader"; where only the term is said, the leader is
+    the node that was asked.
+
+    monotone=yes    nor is a client told of a term, and later of an earlier one
+    """
+
+    FS = ("leader", "elect", "become-leader", "campaign")
+
+    def __init__(self, spec: Spec) -> None:
+        spec.only("monotone")
+        self._monotone = spec.choice("monotone", ("no", "yes"), "no") == "yes"
+        self.name = spec.text
+
+    def judge(self, history: History) -> list[Finding]:
+        leaders: dict[int, tuple[str, int]] = {}
+        newest: dict[int, tuple[int, int]] = {}
+        found = []
+        for row in range(len(history)):
+            said = self._said(history, row) if history.outcome[row] == OK else None
+            if said is None:
+                continue
+            term, leader = said
+            known, first = leaders.setdefault(term, (leader, row))
+            if known != leader:
+                why = f"term {term} has two leaders: {known} by (1), {leader} by (2)"
+                found.append(Finding("two-leaders", [first, row], why))
+            last, before = newest.get(history.process[row], (term, row))
+            if term >= last:
+                newest[history.process[row]] = term, row
+            elif self._monotone:
+                why = f"the client was told of term {last} by (1) and later of {term} by (2)"
+                found.append(Finding("term-went-back", [before, row], why))
+        return found
+
+    @staticmethod
+    def _said(history: History, row: int) -> tuple[int, str] | None:
+        said, node = history.result_of(row), history.node_of(row)
+        term: Any = None
+        leader: Any = node
+        if isinstance(said, list) and len(said) == 2:
+            term, leader = said
+        elif isinstance(said, dict):
+            term, leader = said.get("term"), said.get("leader", node)
+        elif is_number(said):
+            term = said
+        if leader is None or not is_number(term):
+            return None
+        return term, text_of(leader)
 
 
 class JepsenSet(Rows):

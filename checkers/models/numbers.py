@@ -2,13 +2,65 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from dissensus.checkers.models.base import Object, Spec, is_number, options_text
+from dissensus.checkers.models.base import Object, Spec, is_number
 from dissensus.harness.checker import Call
 
 
-class Counter(Object):
+class Number(Object):
+    """What counters share.
+
+    init=N          the number at first, 0 by default
+    nil=unknown     a read of null says nothing
+    """
+
+    OPTIONS: ClassVar[tuple[str, ...]] = ("init", "nil")
+
+    def __init__(self, spec: Spec) -> None:
+        spec.only(*self.OPTIONS)
+        self._initial = spec.whole("init", 0, least=-(2**63))
+        self._nil_is_unknown = spec.choice("nil", ("absent", "unknown"), "absent") == "unknown"
+        self.name = spec.text
+
+    def initial(self) -> int:
+        return self._initial
+
+    def _amount(self, op: Call) -> int:
+        """What an operation adds."""
+        raise NotImplementedError
+
+    def _answer(self, state: int, op: Call) -> int | None:
+        """What it says of the number, None where it says nothing."""
+        raise NotImplementedError
+
+    def is_read(self, op: Call) -> bool:
+        return self._amount(op) == 0
+
+    def accepts(self, op: Call) -> None:
+        super().accepts(op)
+        if self.what(op) != "read":
+            optional = op.value is None and "add" not in op.f.lower() and op.f[:3] != "sub"
+            if not optional and not is_number(op.value):
+                self.refuse(op, "takes a whole number")
+        said = op.known and self._answer(0, op) is not None
+        silent = op.result is None and (self._nil_is_unknown or self.what(op) != "read")
+        if said and not silent and not is_number(op.result):
+            self.refuse(op, "answers with a whole number")
+
+    def is_blind(self, op: Call) -> bool:
+        """A read that says nothing."""
+        silent = not op.known or op.result is None or self._answer(0, op) is None
+        return self.is_read(op) and silent
+
+    def step(self, state: int, op: Call) -> int | None:
+        answer = self._answer(state, op)
+        if op.known and answer is not None and op.result is not None and op.result != answer:
+            return None
+        return state + self._amount(op)
+
+
+class Counter(Number):
     """A counter that is linearizable: add n, inc and dec (by 1, or by their value), and read, which
     finds the sum exactly. An `add` says nothing of the sum.
     """
@@ -17,71 +69,59 @@ class Counter(Object):
         "add": "add",
         "inc": "add",
         "increment": "add",
+        "incr": "add",
         "dec": "dec",
         "decrement": "dec",
+        "decr": "dec",
+        "sub": "dec",
+        "subtract": "dec",
         "read": "read",
+        "get": "read",
     }
-    READS = frozenset({"read"})
 
-    def __init__(self, spec: Spec) -> None:
-        spec.only("init")
-        self._initial = spec.whole("init", 0, least=-(10**18))
-        self.name = options_text(spec.name, [f"init={self._initial}"] if self._initial else [])
+    def _amount(self, op: Call) -> int:
+        sign = {"add": 1, "dec": -1, "read": 0}[self.what(op)]
+        return sign * (1 if op.value is None or not sign else int(op.value))
 
-    def initial(self) -> int:
-        return self._initial
-
-    def accepts(self, op: Call) -> None:
-        super().accepts(op)
-        what = self.what(op)
-        if what == "read":
-            if op.known and not is_number(op.result):
-                self.refuse(op, "finds a whole number")
-        elif not is_number(op.value) and (op.value is not None or op.f == "add"):
-            self.refuse(op, "takes a whole number")
-
-    def step(self, state: int, op: Call) -> int | None:
-        what = self.what(op)
-        if what == "read":
-            return state if not op.known or op.result == state else None
-        amount: int = 1 if op.value is None else op.value
-        return state - amount if what == "dec" else state + amount
+    def _answer(self, state: int, op: Call) -> int | None:
+        return state if self.what(op) == "read" else None
 
 
-class FetchAndAdd(Object):
-    """fetch-and-add n answers with the number before, add-and-fetch with the number after; read."""
+class FetchAndAdd(Number):
+    """fetch-and-add n answers with the number before, add-and-get with the number after; read.
+
+    returns=old|new     add and inc answer with the number before (the default), or after
+    """
 
     NAMES: ClassVar = {
-        "fetch-and-add": "before",
-        "fetch-and-inc": "before",
-        "get-and-add": "before",
-        "get-and-inc": "before",
-        "faa": "before",
-        "add-and-fetch": "after",
-        "add-and-get": "after",
-        "inc-and-get": "after",
+        "fetch-and-add": "old",
+        "fetch-and-inc": "old",
+        "fetch-and-increment": "old",
+        "get-and-add": "old",
+        "get-and-increment": "old",
+        "fetch-add": "old",
+        "faa": "old",
+        "add": "old",
+        "inc": "old",
+        "add-and-get": "new",
+        "inc-and-get": "new",
+        "increment-and-get": "new",
         "read": "read",
+        "get": "read",
     }
-    READS = frozenset({"read"})
+    OPTIONS = ("init", "nil", "returns")
 
     def __init__(self, spec: Spec) -> None:
-        spec.only("init")
-        self._initial = spec.whole("init", 0, least=-(10**18))
-        self.name = options_text(spec.name, [f"init={self._initial}"] if self._initial else [])
+        super().__init__(spec)
+        self._returns = spec.options.get("returns")
+        spec.choice("returns", ("old", "new"), "old")
 
-    def initial(self) -> int:
-        return self._initial
+    def _amount(self, op: Call) -> int:
+        if self.what(op) == "read":
+            return 0
+        return 1 if op.value is None else int(op.value)
 
-    def accepts(self, op: Call) -> None:
-        super().accepts(op)
-        if op.known and not is_number(op.result):
-            self.refuse(op, "answers with a whole number")
-        if self.what(op) != "read" and op.value is not None and not is_number(op.value):
-            self.refuse(op, "takes a whole number")
-
-    def step(self, state: int, op: Call) -> int | None:
+    def _answer(self, state: int, op: Call) -> int | None:
         what = self.what(op)
-        amount: int = 0 if what == "read" else 1 if op.value is None else op.value
-        answer = state + amount if what == "after" else state
-        said: Any = op.result if op.known else answer
-        return state + amount if said == answer else None
+        returns = what if what == "read" else self._returns or what
+        return state + self._amount(op) if returns == "new" else state

@@ -195,14 +195,12 @@ class MultiRegister(Object):
         return frozenset(item for item in cells.items() if item[1] != self._initial)
 
 
-ABSENT = ""
-"""The state of a key of a map that holds nothing: no JSON text."""
-
-
 class KeyValue(Object):
-    """get, put, append and delete of one key; append adds text to text, and elements to lists.
+    """get, put, append and delete of one key; append adds text to text.
 
-    A get of a key that holds nothing finds null or "".
+    init=VALUE      what a key holds at first and after a delete: null by default in kv, empty text
+                    (init=empty) in kv-append, where null and "" are the same
+    nil=unknown     a get of null says nothing
     """
 
     NAMES: ClassVar = {
@@ -212,50 +210,44 @@ class KeyValue(Object):
         "write": "put",
         "append": "append",
         "delete": "delete",
-        "cas": "cas",
+        "del": "delete",
     }
     READS = frozenset({"get"})
 
     def __init__(self, spec: Spec) -> None:
-        spec.only("init")
-        spec.word("init", "empty")
-        self.name = spec.name
+        spec.only("init", "nil")
+        init = spec.options.get("init", "empty" if spec.name == "kv-append" else "nil")
+        self._empty = init == "empty"
+        self._initial = text_of("" if self._empty else spec.value("init"))
+        self._missing = text_of("" if self._empty else None)
+        self._nil_is_unknown = spec.choice("nil", NIL, "absent") == "unknown"
+        self.name = spec.text
 
     def initial(self) -> str:
-        return ABSENT
+        return self._initial
+
+    def _held(self, value: Any) -> str:
+        return self._missing if value is None else text_of(value)
+
+    def _silent(self, op: Call) -> bool:
+        return not op.known or (op.result is None and self._nil_is_unknown)
 
     def is_blind(self, op: Call) -> bool:
-        return self.what(op) in ("put", "delete") or super().is_blind(op)
+        what = self.what(op)
+        return what in {"put", "delete"} or (what == "get" and self._silent(op))
 
     def accepts(self, op: Call) -> None:
         super().accepts(op)
-        if self.what(op) == "cas" and (not isinstance(op.value, list) or len(op.value) != 2):
-            self.refuse(op, "takes [expected, new]")
+        if self.what(op) == "append" and not isinstance(op.value, str):
+            self.refuse(op, "takes text")
 
     def step(self, state: str, op: Call) -> str | None:
         match self.what(op):
             case "put":
-                return text_of(op.value)
+                return self._held(op.value)
             case "delete":
-                return ABSENT
+                return self._missing
             case "append":
-                return self._appended(state, op.value)
-            case "cas":
-                return text_of(op.value[1]) if self._holds(state, op.value[0]) else None
-        return state if not op.known or self._holds(state, op.result) else None
-
-    @staticmethod
-    def _holds(state: str, value: Any) -> bool:
-        if state == ABSENT:
-            return value is None or value in ("", [])
-        return text_of(value) == state
-
-    @staticmethod
-    def _appended(state: str, value: Any) -> str | None:
-        """Text after text; anything after a list, or after nothing, is its next element."""
-        held = None if state == ABSENT else msgspec.json.decode(state)
-        if isinstance(value, str) and (held is None or isinstance(held, str)):
-            return text_of((held or "") + value)
-        if held is None or isinstance(held, list):
-            return text_of([*(held or []), value])
-        return None
+                held = msgspec.json.decode(state)
+                return text_of((held or "") + op.value) if isinstance(held, str | None) else None
+        return state if self._silent(op) or self._held(op.result) == state else None

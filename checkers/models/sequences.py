@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import msgspec
-
 from dissensus.checkers.models.base import (
     EMPTY,
     Object,
@@ -172,67 +170,117 @@ class PriorityQueue(Sequence):
 
 
 class Append(Object):
-    """A list that grows: append of one element, read of all."""
+    """A list that grows: append of one element, read of all. A read of null saw the empty list, or
+    says nothing (nil=unknown).
+    """
 
     NAMES: ClassVar = {"append": "append", "add": "append", "read": "read", "get": "read"}
     READS = frozenset({"read"})
 
     def __init__(self, spec: Spec) -> None:
-        spec.only("init")
+        spec.only("init", "nil")
         spec.word("init", "empty")
-        self.name = spec.name
+        self._nil_is_unknown = spec.choice("nil", ("absent", "unknown"), "absent") == "unknown"
+        self.name = spec.text
 
     def initial(self) -> Items:
         return ()
 
     def accepts(self, op: Call) -> None:
         super().accepts(op)
-        finds = op.known and self.what(op) == "read"
-        if finds and op.result is not None and not isinstance(op.result, list):
+        if self.what(op) == "read" and not isinstance(op.result, list | None):
             self.refuse(op, "finds a list")
+
+    def _silent(self, op: Call) -> bool:
+        return not op.known or (op.result is None and self._nil_is_unknown)
+
+    def is_blind(self, op: Call) -> bool:
+        return self.is_read(op) and self._silent(op)
 
     def step(self, state: Items, op: Call) -> Items | None:
         if self.what(op) == "append":
             return (*state, text_of(op.value))
-        found = tuple(text_of(x) for x in op.result or ()) if op.known else state
-        return state if found == state else None
+        fits = self._silent(op) or tuple(text_of(x) for x in op.result or ()) == state
+        return state if fits else None
 
 
 class Log(Object):
-    """A log with offsets: append (or send) answers with the place of the element, the first is 0;
-    read (or poll) of an offset finds the element there, null past the end. A read without an
-    offset finds all elements.
+    """A log with offsets. append (or send) answers with the offset of the entry, the first of which
+    is `init` (0). read of an offset finds the entry there; null says that there was none yet
+    (nil=unknown: it says nothing). poll, or read without an offset, finds pairs [offset, entry], or
+    a map of one key to such pairs: each of them was there.
     """
 
-    NAMES: ClassVar = {"append": "append", "send": "append", "read": "read", "poll": "read"}
-    READS = frozenset({"read"})
+    NAMES: ClassVar = {"append": "append", "send": "append", "read": "read", "poll": "poll"}
 
     def __init__(self, spec: Spec) -> None:
-        spec.only("init")
-        spec.word("init", "empty")
-        self.name = spec.name
+        spec.only("init", "nil")
+        self._first = spec.whole("init", 0, least=-(2**63))
+        self._nil_is_unknown = spec.choice("nil", ("absent", "unknown"), "absent") == "unknown"
+        self.name = spec.text
 
     def initial(self) -> Items:
         return ()
 
+    def is_read(self, op: Call) -> bool:
+        return self.what(op) != "append"
+
     def accepts(self, op: Call) -> None:
         super().accepts(op)
-        what = self.what(op)
-        if what == "append" and op.known and not is_number(op.result):
-            self.refuse(op, "answers with an offset")
-        if what == "read" and op.value is not None and not is_number(op.value):
-            self.refuse(op, "takes an offset or nothing")
-        if what == "read" and op.known and op.value is None and not isinstance(op.result, list):
-            self.refuse(op, "finds a list")
+        if self.what(op) == "append":
+            if op.value is None:
+                self.refuse(op, "takes an entry")
+            if op.result is not None and not is_number(self._offset(op)):
+                self.refuse(op, "answers with an offset")
+        elif self.what(op) == "read" and op.value is not None:
+            if not is_number(op.value):
+                self.refuse(op, "takes an offset")
+        elif self._pairs(op) is None:
+            self.refuse(op, "finds pairs of offset and entry")
+
+    @staticmethod
+    def _offset(op: Call) -> Any:
+        """What an append says: an offset, or a pair of it and the entry."""
+        said = op.result
+        pair = isinstance(said, list) and len(said) == 2 and text_of(said[1]) == text_of(op.value)
+        return said[0] if pair else said
+
+    @staticmethod
+    def _pairs(op: Call) -> list[Any] | None:
+        found = op.result
+        if isinstance(found, dict) and len(found) <= 1:
+            found = next(iter(found.values()), [])
+        if found is None:
+            return []
+        fits = isinstance(found, list) and all(
+            isinstance(pair, list) and len(pair) == 2 and is_number(pair[0]) for pair in found
+        )
+        return found if fits else None
+
+    def _holds(self, state: Items, offset: int, entry: Any) -> bool:
+        place = offset - self._first
+        return 0 <= place < len(state) and state[place] == text_of(entry)
+
+    def is_blind(self, op: Call) -> bool:
+        """A read that says nothing."""
+        if not self.is_read(op):
+            return False
+        if self.what(op) == "read" and op.value is not None:
+            return not op.known or (op.result is None and self._nil_is_unknown)
+        return not op.known or not self._pairs(op)
 
     def step(self, state: Items, op: Call) -> Items | None:
         if self.what(op) == "append":
-            fits = not op.known or op.result == len(state)
-            return (*state, text_of(op.value)) if fits else None
-        return state if not op.known or self._found(state, op.value) == op.result else None
-
-    @staticmethod
-    def _found(state: Items, offset: Any) -> Any:
-        if offset is None:
-            return [msgspec.json.decode(item) for item in state]
-        return msgspec.json.decode(state[offset]) if 0 <= offset < len(state) else None
+            said = self._offset(op) if op.known else None
+            if said is not None and said != self._first + len(state):
+                return None
+            return (*state, text_of(op.value))
+        if self.is_blind(op):
+            return state
+        if self.what(op) == "read" and op.value is not None:
+            nothing = op.result is None
+            inside = 0 <= op.value - self._first < len(state)
+            fits = not inside if nothing else self._holds(state, op.value, op.result)
+        else:
+            fits = all(self._holds(state, offset, entry) for offset, entry in self._pairs(op) or ())
+        return state if fits else None
