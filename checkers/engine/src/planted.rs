@@ -4,7 +4,24 @@
 //! `bad` in a process whose DISSENSUS_PLANTED holds that name.
 
 /// Names of all planted bugs, each with what it does. A test walks this table.
-pub const PLANTED: &[(&str, &str)] = &[];
+pub const PLANTED: &[(&str, &str)] = &[
+    (
+        "txn-rw-wrong-version",
+        "a reader comes before the version after the next",
+    ),
+    (
+        "txn-realtime-dropped",
+        "cycles of transactions are looked for without real time",
+    ),
+    (
+        "txn-g1b-ignored",
+        "a read of an intermediate version is taken",
+    ),
+    (
+        "txn-info-failed",
+        "a transaction of unknown outcome that was seen did not happen",
+    ),
+];
 
 #[cfg(feature = "planted")]
 pub fn chosen(name: &str) -> bool {

@@ -6,6 +6,7 @@
 mod formats;
 mod guard;
 mod history;
+mod txn;
 
 use pyo3::prelude::*;
 
@@ -15,6 +16,8 @@ mod engine {
     use super::formats::read;
     #[pymodule_export]
     use super::history::PyHistory;
+    #[pymodule_export]
+    use super::txn::transactions;
 
     #[pymodule_export]
     const VERSION: &str = env!("CARGO_PKG_VERSION");
