@@ -230,6 +230,11 @@ impl Values {
         self.find_scalar(hash_of(Kind::Int, &bytes[..]), Kind::Int, &bytes)
     }
 
+    /// The number is one of a value here, or of none.
+    pub fn has(&self, value: Val) -> bool {
+        value.small().is_some() || value.is_none() || value.entry() < self.entries.len()
+    }
+
     /// Look at a value.
     pub fn look(&self, value: Val) -> Look<'_> {
         if let Some(number) = value.small() {

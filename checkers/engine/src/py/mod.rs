@@ -15,7 +15,7 @@ mod engine {
     #[pymodule_export]
     use super::formats::read;
     #[pymodule_export]
-    use super::history::PyHistory;
+    use super::history::{Column, PyHistory};
     #[pymodule_export]
     use super::txn::transactions;
 
