@@ -6,9 +6,12 @@ mod fields;
 mod jepsen_edn;
 mod json;
 mod jsonl;
+mod limo;
+mod lines;
 pub mod pair;
 mod scan;
 pub mod source;
+mod spans;
 pub mod text;
 
 pub use detect::Format;
@@ -48,6 +51,10 @@ pub fn read(source: Source<'_>, options: &Options, budget: &Budget) -> Result<Hi
     let read = match format {
         Format::Edn => text::history(&mut jepsen_edn::JepsenEdn::default(), source, how, budget),
         Format::Json => text::history(&mut jsonl::Jsonl::default(), source, how, budget),
+        Format::HistoryTxt => text::history(&mut lines::Lines::new(false), source, how, budget),
+        Format::Console => text::history(&mut lines::Lines::new(true), source, how, budget),
+        Format::Spans => text::history(&mut spans::Spans::default(), source, how, budget),
+        Format::Limo => text::history(&mut limo::Limo, source, how, budget),
     };
     let (mut history, odd, end) = read.map_err(located)?;
     history.format = format.name();

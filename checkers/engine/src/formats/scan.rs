@@ -30,6 +30,8 @@ pub struct Cursor<'a> {
     pub at: usize,
     /// The block is the last one.
     pub eof: bool,
+    /// A tail that may be cut is left out.
+    pub salvage: bool,
 }
 
 impl<'a> Cursor<'a> {

@@ -62,6 +62,7 @@ pub fn drive<R: Reader, S: Sink>(
             bytes: window.bytes(),
             at: 0,
             eof: window.eof,
+            salvage,
         };
         if skip {
             skip = !skip_line(&mut c, 0);
