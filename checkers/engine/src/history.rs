@@ -4,6 +4,7 @@
 //! clients' events: they, not the clocks, say what happened before what (`ret[a] < inv[b]`: a
 //! precedes b).
 
+use crate::formats::jepsen::About;
 use crate::formats::Odd;
 use crate::values::{Val, Values};
 
@@ -67,6 +68,8 @@ pub struct History {
     pub holes: Vec<Odd>,
     /// Offset at which the file was cut off: what is before it is a prefix of the history.
     pub cut: Option<u64>,
+    /// What the file says of the test that it came from.
+    pub about: About,
 }
 
 impl History {

@@ -1,5 +1,6 @@
 //! Which format a file has, by its content: the first block is looked at, never the name.
 
+use super::jepsen::{block, test_file};
 use super::lines::event_of;
 use super::source::{Source, Window};
 use crate::error::{Error, Result};
@@ -18,6 +19,10 @@ pub enum Format {
     /// fastlin, PolyLin, fptlin.
     Spans,
     Limo,
+    /// Jepsen's test.jepsen.
+    Jepsen,
+    /// Jepsen's old test.fressian.
+    Fressian,
 }
 
 /// Names of the formats: the first of each is what it is called.
@@ -32,12 +37,19 @@ const NAMES: &[(&str, Format)] = &[
     ("fptlin", Format::Spans),
     ("polylin", Format::Spans),
     ("limo", Format::Limo),
+    ("jepsen", Format::Jepsen),
+    ("fressian", Format::Fressian),
 ];
 
 impl Format {
     pub fn name(self) -> &'static str {
         let named = NAMES.iter().find(|(_, format)| *format == self);
         named.map_or("", |(name, _)| name)
+    }
+
+    /// It has no lines: a place in it is a byte.
+    pub fn is_binary(self) -> bool {
+        matches!(self, Format::Jepsen | Format::Fressian)
     }
 
     /// The format of a name.
@@ -57,6 +69,12 @@ impl Format {
 pub fn detect(source: Source<'_>) -> Result<Format> {
     let window = Window::open(source)?;
     let bytes = window.bytes();
+    if bytes.starts_with(block::MAGIC) {
+        return Ok(Format::Jepsen);
+    }
+    if test_file::is_fressian(bytes) {
+        return Ok(Format::Fressian);
+    }
     let mut solid = bytes
         .iter()
         .copied()
@@ -77,7 +95,7 @@ pub fn detect(source: Source<'_>) -> Result<Format> {
         _ => lines(head, window.eof),
     };
     found.ok_or_else(|| {
-        let known = "EDN, JSON, history.txt, a Jepsen log, fastlin, fptlin, LiMo";
+        let known = "EDN, JSON, history.txt, a Jepsen log, test.jepsen, fastlin, fptlin, LiMo";
         Error::at_byte(
             0,
             format!("this looks like no format that is known ({known})"),

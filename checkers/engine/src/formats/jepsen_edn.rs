@@ -91,7 +91,8 @@ impl JepsenEdn {
     }
 }
 
-fn field_of(name: &str) -> Field {
+/// The field that a keyword names.
+pub fn field_of(name: &str) -> Field {
     match name {
         "process" => Field::Process,
         "type" => Field::Type,

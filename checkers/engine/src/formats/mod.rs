@@ -3,6 +3,7 @@
 pub mod detect;
 mod edn;
 mod fields;
+pub mod jepsen;
 mod jepsen_edn;
 mod json;
 mod jsonl;
@@ -34,15 +35,17 @@ pub struct Options {
 
 /// The history of a file. Err has the place of what is wrong.
 pub fn read(source: Source<'_>, options: &Options, budget: &Budget) -> Result<History> {
-    let located = |mut error: crate::error::Error| {
-        if let crate::error::Place::Byte(at) = error.place {
-            error.place = source.place(at);
-        }
-        error
-    };
     let format = match options.format {
         Some(format) => format,
         None => detect::detect(source)?,
+    };
+    let located = |mut error: crate::error::Error| {
+        if let crate::error::Place::Byte(at) = error.place {
+            if !format.is_binary() {
+                error.place = source.place(at);
+            }
+        }
+        error
     };
     let how = How {
         salvage: options.salvage,
@@ -55,6 +58,8 @@ pub fn read(source: Source<'_>, options: &Options, budget: &Budget) -> Result<Hi
         Format::Console => text::history(&mut lines::Lines::new(true), source, how, budget),
         Format::Spans => text::history(&mut spans::Spans::default(), source, how, budget),
         Format::Limo => text::history(&mut limo::Limo, source, how, budget),
+        Format::Jepsen => jepsen::history_of_jepsen(source, how, budget),
+        Format::Fressian => jepsen::history_of_fressian(source, how, budget),
     };
     let (mut history, odd, end) = read.map_err(located)?;
     history.format = format.name();
