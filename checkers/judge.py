@@ -10,6 +10,11 @@ from __future__ import annotations
 from dissensus.checkers.agreement import AgreementChecker, ElectionChecker, reports_digests
 from dissensus.checkers.availability import AvailabilityChecker
 from dissensus.checkers.completeness import CompletenessChecker
+from dissensus.checkers.decisions import (
+    MonotoneChecker,
+    decision_checkers,
+    reports_decisions,
+)
 from dissensus.checkers.linearizability import LinearizabilityChecker
 from dissensus.checkers.panic import PanicChecker
 from dissensus.checkers.stats import StatsChecker
@@ -30,6 +35,8 @@ def checkers_for(run: RunView, *, availability: float | None = None) -> list[Che
         chosen.append(AgreementChecker())
     if "election-safety" in run.header.get("capabilities", ()):
         chosen.append(ElectionChecker())
+    if reports_decisions(run):
+        chosen += [*decision_checkers(), MonotoneChecker()]
     chosen += [PanicChecker(), StatsChecker(), AvailabilityChecker(availability)]
     chosen += [CompletenessChecker(), VacuityChecker()]
     return chosen

@@ -148,6 +148,8 @@ class Monitor:
         if info is not None and info.applied >= 0:
             watched.applied = info.applied
             event |= {"commit": info.commit, "applied": info.applied, "digest": info.digest}
+            if isinstance(incarnation := info.extra.get("incarnation"), int):
+                event["incarnation"] = incarnation
             event["digests"] = self._fresh(watched, info.extra.get("digests", ()))
         self._write(event)
 

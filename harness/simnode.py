@@ -19,6 +19,8 @@ class SimHost(Protocol):
     """What the world offers to one node. All of it dies with the node's incarnation."""
 
     files: Files
+    logs: bool
+    """Somebody reads `log`; explorers do not."""
 
     def now_ns(self) -> int:
         """The node's own monotonic clock."""
@@ -46,6 +48,10 @@ class SimHost(Protocol):
 
     def applied(self, index: int, digest: int) -> None:
         """Tell the oracles that the node applied `index` and now has `digest`."""
+        ...
+
+    def log(self, text: str) -> None:
+        """A line for the node's log."""
         ...
 
     def panic(self, reason: str) -> None:

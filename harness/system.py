@@ -157,7 +157,8 @@ class System(Protocol):
     Derive from it and write `argv` and `client`: the other methods have defaults that claim nothing
     (a class of the same shape does as well). Capabilities it may claim: "status" (`info`),
     "leader", "members", "lose-unsynced" (keeps the `synced` file), "applied-digest" (agreement is
-    checked), "sim" (`sim_node`), "election-safety" (a term has one node with role "leader").
+    checked), "decisions" (logs have the lines of `harness/decided.py`), "sim" (`sim_node`),
+    "election-safety" (a term has one node with role "leader").
     """
 
     name: str

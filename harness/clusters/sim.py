@@ -37,6 +37,8 @@ REFUSALS = {
 }
 FSYNC_LO_NS, FSYNC_HI_NS = 50_000, 3_000_000
 """How long an fsync takes: from a good SSD to a busy one."""
+LOG_LINES_HELD = 1000
+"""Lines of a node's log that are written at once: opening the file costs as much as 50 of them."""
 
 _INFO_FIELDS = frozenset(NodeInfo.__struct_fields__) - {"up", "extra"}
 
@@ -186,7 +188,9 @@ class SimCluster:
         """Where `mark` and `node` events go as they happen: (kind of line, fields)."""
         self._fsync_ns = fsync_ns
         self._frozen_messages = frozen_messages
-        self._logs = logs
+        self.logs = logs
+        self._log_lines: dict[str, list[str]] = {}
+        """Node -> lines that are not in its log yet."""
         for host in spec.client_hosts:
             self.network.add_host(host, None)
         for name in spec.nodes:
@@ -199,6 +203,8 @@ class SimCluster:
     async def teardown(self) -> list[str]:
         for node in self.handles.values():
             node.machine.kill()
+        for name in list(self._log_lines):
+            self._write_log(name)
         return []
 
     async def add_node(self, name: str) -> SimNodeHandle:
@@ -240,13 +246,24 @@ class SimCluster:
                 self.observe("node", {"node": name, "applied": index, "digest": value})
         self._violation("state-machine-safety", split.text(), fields)
 
+    def logged(self, node: str, text: str) -> None:
+        """For machines: a line for the node's log."""
+        lines = self._log_lines.setdefault(node, [])
+        lines.append(f"{self.kernel.now} {text}\n")
+        if len(lines) >= LOG_LINES_HELD:
+            self._write_log(node)
+
+    def _write_log(self, node: str) -> None:
+        path = self._log_of(node)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as log:
+            log.writelines(self._log_lines.pop(node))
+
     def panicked(self, node: str, reason: str) -> None:
         """For machines: a node stopped itself."""
-        if self._logs:
-            path = self._log_of(node)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8") as log:
-                log.write(f"{self.kernel.now} PANIC {reason}\n")
+        if self.logs:
+            self.logged(node, f"PANIC {reason}")
+            self._write_log(node)
         self._violation("panic", f"{node} panicked: {reason}", {"node": node})
         if self.observe is not None:
             self.observe("node", {"node": node, "up": False})

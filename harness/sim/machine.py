@@ -39,8 +39,11 @@ if TYPE_CHECKING:
     class Observer(Protocol):
         """Who is told what nodes do: the cluster, with its oracles."""
 
+        logs: bool
+
         def reported(self, node: str, fields: Dict[str, Any]) -> None: ...
         def applied(self, node: str, index: int, digest: int) -> None: ...
+        def logged(self, node: str, text: str) -> None: ...
         def panicked(self, node: str, reason: str) -> None: ...
 
 
@@ -62,6 +65,7 @@ class Life:
         "_timers",
         "alive",
         "files",
+        "logs",
     )
 
     def __init__(self, machine: Machine, observer: Observer) -> None:
@@ -74,6 +78,7 @@ class Life:
         """Open connections, by number: how to answer them."""
         self.alive = True
         self.files = SimFiles(machine.disk, self._synced)
+        self.logs = observer.logs
 
     def now_ns(self) -> int:
         return self._kernel.now
@@ -121,6 +126,10 @@ class Life:
     def applied(self, index: int, digest: int) -> None:
         if self.alive:
             self._observer.applied(self._machine.name, index, digest)
+
+    def log(self, text: str) -> None:
+        if self.alive:
+            self._observer.logged(self._machine.name, text)
 
     def panic(self, reason: str) -> None:
         if self.alive:

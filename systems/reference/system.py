@@ -51,6 +51,7 @@ class RaftSystem(System):
             "members",
             "lose-unsynced",
             "applied-digest",
+            "decisions",
             "sim",
             "election-safety",
         }
@@ -97,6 +98,7 @@ class RaftSystem(System):
             seed=spec.seed,
             mutant=self._mutant,
             options=dict(self._options),
+            log_decided=True,
             run_token=token_of(spec),
         )
 

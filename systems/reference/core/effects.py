@@ -84,12 +84,13 @@ class Ask:
 @dataclass
 class Applied:
     """The entry `index` was applied and the state machine's digest is now `digest` (an int); for
-    oracles.
+    oracles. `entry` is the log entry, None where a snapshot stood for everything up to `index`.
     """
 
-    __slots__ = ("digest", "index")
+    __slots__ = ("digest", "entry", "index")
     index: int
     digest: int
+    entry: Any
 
 
 @dataclass

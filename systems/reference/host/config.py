@@ -30,6 +30,8 @@ class NodeConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     mutant: str | None = None
     options: dict[str, Any] = {}
     """Options of the protocol core, by name."""
+    log_decided: bool = False
+    """Write a DECIDED line to the log for every entry that is applied (`harness/decided.py`)."""
     run_token: str = ""
     """Nodes and operators with another token are refused; "" on both sides is a token too."""
 

@@ -43,7 +43,7 @@ class World(Protocol):
         """Entropy below 2**64, or a clock reading in ns."""
         ...
 
-    def applied(self, index: int, digest: int) -> None: ...
+    def applied(self, index: int, digest: int, entry: Any) -> None: ...
     def mark(self, name: str, fields: dict[str, Any]) -> None: ...
     def evidence(self, culprit: str, proof: Any) -> None: ...
 
@@ -78,7 +78,7 @@ class Driver:
             Persist: lambda e: store.append(e.patch),
             Send: lambda e: world.send(e.dst, e.msg),
             Reply: lambda e: world.reply(e.client, e.result),
-            Applied: lambda e: world.applied(e.index, e.digest),
+            Applied: lambda e: world.applied(e.index, e.digest, e.entry),
             SetTimer: lambda e: world.set_timer(e.name, e.lo_ns, e.hi_ns),
             CancelTimer: lambda e: world.cancel_timer(e.name),
             Mark: lambda e: world.mark(e.name, e.fields),

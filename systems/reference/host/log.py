@@ -32,6 +32,10 @@ class StructuredLog:
         if self._lines <= LINES_PER_S_MAX:
             self._write(now, event, fields)
 
+    def decided(self, text: str) -> None:
+        """What this node took for decided, for the checkers of decisions: none is left out."""
+        self._print(text)
+
     def panic(self, reason: str) -> None:
         """The line by which the checker no-panic finds a node that stopped itself."""
         self._print(f"PANIC {self.node}: {' '.join(reason.split())}")

@@ -24,6 +24,7 @@ from dissensus.systems.reference.core.client_messages import ClientReply
 from dissensus.systems.reference.core.errors import PeerError
 from dissensus.systems.reference.core.events import Admin, Event, Recv, Request, Timer
 from dissensus.systems.reference.host.config import NodeConfig
+from dissensus.systems.reference.host.decided import decided
 from dissensus.systems.reference.host.driver import Driver
 from dissensus.systems.reference.host.kits import ProtocolKit
 from dissensus.systems.reference.host.links import Accepted, Link
@@ -346,8 +347,10 @@ class NodeHost:
     def ask(self, kind: str) -> int:
         return self.clock() if kind == "clock" else self._rng.bits64()
 
-    def applied(self, index: int, digest: int) -> None:
+    def applied(self, index: int, digest: int, entry: Any) -> None:
         self.latest = (index, digest)
+        if self.config.log_decided:
+            self.log.decided(decided(self.incarnation, index, entry))
         if index % DIGEST_EVERY == 0:
             self.digests.append((index, digest))
 

@@ -15,6 +15,7 @@ from dissensus.harness.simnode import SimHost
 from dissensus.systems.reference.core.errors import PeerError
 from dissensus.systems.reference.core.events import Admin, Recv, Request, Timer
 from dissensus.systems.reference.core.protocol import Protocol as Core
+from dissensus.systems.reference.host.decided import decided
 from dissensus.systems.reference.host.driver import Driver
 from dissensus.systems.reference.host.operator import held
 from dissensus.systems.reference.store.log import SEGMENT_BYTES, Format, Store
@@ -61,7 +62,7 @@ class CoreNode:
     def start(self, host: SimHost, incarnation: int) -> None:
         """Boot: read the disk; the core starts once that is durable."""
         store = Store(host.files, self._form, segment_bytes=self._segment_bytes)
-        self._world = _SimWorld(host)
+        self._world = _SimWorld(host, incarnation)
         self._driver = Driver(self._make_core(), store, self._world)
         self._incarnation = incarnation
         self._driver.boot()
@@ -119,7 +120,9 @@ class CoreNode:
 
     def status(self) -> dict[str, Any]:
         driver = self._running()
-        return {"role": "booting"} if driver is None else driver.core.status()
+        if driver is None:
+            return {"role": "booting"}
+        return {**driver.core.status(), "incarnation": self._incarnation}
 
     def crash(self) -> None:
         self._driver = None
@@ -143,12 +146,12 @@ class CoreNode:
 class _SimWorld:
     """`driver.World` on a `SimHost`."""
 
-    __slots__ = ("_rngs", "applied", "cancel_timer", "host", "marked", "send")
+    __slots__ = ("_incarnation", "_rngs", "cancel_timer", "host", "marked", "send")
 
-    def __init__(self, host: SimHost) -> None:
+    def __init__(self, host: SimHost, incarnation: int) -> None:
         self.host = host
+        self._incarnation = incarnation
         self.send = host.send
-        self.applied = host.applied
         self.cancel_timer = host.cancel_timer
         self.marked = False
         """A Mark was seen: the role may have changed."""
@@ -166,6 +169,12 @@ class _SimWorld:
 
     def ask(self, kind: str) -> int:
         return self.host.now_ns() if kind == "clock" else self._rng("entropy").bits64()
+
+    def applied(self, index: int, digest: int, entry: Any) -> None:
+        host = self.host
+        host.applied(index, digest)
+        if host.logs:
+            host.log(decided(self._incarnation, index, entry))
 
     def mark(self, name: str, fields: dict[str, Any]) -> None:
         self.marked = True

@@ -144,7 +144,7 @@ class Raft(Elections):
             self.log.reset(snapshot.last_index, snapshot.last_term)
             self.adopt_configs([(snapshot.last_index, Config.unpack(snapshot.config))])
             self.commit = self.applied = snapshot.last_index
-            self.effects.append(Applied(self.applied, self.machine.digest))
+            self.effects.append(Applied(self.applied, self.machine.digest, None))
         self.append_entries(durable.entries)
         self.stored = self.durable = self.log.last
 

@@ -323,9 +323,10 @@ class Replication(Snapshots):
         effects = self.effects
         while self.applied < index:
             at = self.applied + 1
-            outcome = machine.apply(at, log.entry(at))
+            entry = log.entry(at)
+            outcome = machine.apply(at, entry)
             self.applied = at
-            effects.append(Applied(at, machine.digest))
+            effects.append(Applied(at, machine.digest, entry))
             asker = waiting.pop(at, None)
             if asker is not None:
                 client, session, seq = asker

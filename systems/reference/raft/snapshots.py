@@ -191,7 +191,7 @@ class Snapshots(State):
         self.machine = machine
         self.commit = self.applied = index
         self.adopt_configs([(index, config)])
-        self.effects.append(Applied(index, machine.digest))
+        self.effects.append(Applied(index, machine.digest, None))
         self.effects.append(Mark("installed", {"index": index, "from": src}))
         self.applied_more()
 

@@ -60,7 +60,7 @@ class Toy:
             self.commit += 1
             value = 0 if self.options.get("same") else ord(self.node_id[-1])
             reply = ClientReply(0, event.op.seq, True, event.op.op[-1], "", None)
-            return [Applied(self.commit, value), Reply(event.client, reply)]
+            return [Applied(self.commit, value, None), Reply(event.client, reply)]
         if type(event) is Admin:
             return [Reply(event.client, {"ok": True, "asked": event.op})]
         return []

@@ -94,7 +94,7 @@ class Toy:
             self.index += 1
             return [
                 Persist((args[0], args[1])),
-                Applied(self.index, self.index * 7),
+                Applied(self.index, self.index * 7, None),
                 Reply(client, _reply(op, True)),
             ]
         if name == "lease":
