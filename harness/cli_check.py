@@ -115,7 +115,7 @@ def judge_history(place: Path, model: str | None, budget: Budget) -> tuple[RunVi
     from dissensus.checkers.guess import guess
     from dissensus.checkers.judge import judge_operations
     from dissensus.harness.checker import RunView
-    from dissensus.harness.importer import read_history
+    from dissensus.harness.importers import read_history
 
     history = read_history(place)
     header = {"system": str(place), "model": model or guess(history).model}

@@ -21,9 +21,9 @@ import msgspec
 
 from dissensus.harness.errors import UserError, unknown_name
 from dissensus.harness.history import History
+from dissensus.harness.importers.events import TYPES, Builder
 from dissensus.harness.ops import Op
 
-TYPES = ("invoke", "ok", "fail", "info")
 LINE_BYTES_MAX = 1 << 20
 """A line that is longer is not one operation."""
 NAMES = {
@@ -43,18 +43,35 @@ def read_history(path: Path) -> History:
     """The history of a file. Raises UserError with `file:line:column` for what cannot be read."""
     history = History()
     number = 0
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                for op in operations(line, f"{path}:{number}"):
-                    add(history, op, line, f"{path}:{number}")
-    except IsADirectoryError:
-        raise UserError(f"{path} is a folder, and no run: it has no events.jsonl") from None
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}") from None
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            for op in operations(line, f"{path}:{number}"):
+                add(history, op, line, f"{path}:{number}")
     if not len(history):
         raise UserError(f"{path}: no operation in {number} lines")
     return history
+
+
+def read_array(text: str, path: str) -> History:
+    """The history in an array of events, as elle-cli writes it."""
+    try:
+        events = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        at = re.search(r"byte (\d+)", str(error))
+        before = text.encode()[: int(at[1]) if at else None]
+        line = before.count(b"\n") + 1
+        column = len(before) - before.rfind(b"\n")
+        raise UserError(f"{path}:{line}:{column}: not JSON: {error}") from None
+    except RecursionError:
+        raise UserError(f"{path}:1:1: lists or objects inside each other, too deep") from None
+    builder = Builder(lambda at: f"{path}: event {at}")
+    for number, fields in enumerate(events):
+        if not isinstance(fields, dict):
+            raise UserError(f"{path}: event {number}: expected an object, found {fields!r}")
+        if fields.get("ev", "op") == "op":
+            found = {field: value_of(fields, names) for field, names in NAMES.items()}
+            builder.add(found, number)
+    return builder.finish()
 
 
 def add(history: History, op: Op, line: bytes, place: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dissensus.harness.errors import UserError
-from dissensus.harness.importer import read_history
+from dissensus.harness.importers import read_history
 
 GOOD = """\
 {"process": 0, "type": "invoke", "f": "write", "key": "x", "value": 3, "time": 10}
