@@ -4,11 +4,14 @@
 //! operation works at. A priority queue keeps its elements sorted, the largest last, and works as a
 //! stack from there.
 
+use crate::budget::{Meter, Stop};
 use crate::error::{Error, Result};
+use crate::fast;
 use crate::history::{History, Outcome};
-use crate::model::{Class, Model, Part, Step};
+use crate::model::{Class, Fast, Model, Part, Step};
 use crate::models::said;
 use crate::spec::Spec;
+use crate::split::Object;
 use crate::values::{Val, Values};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -245,6 +248,20 @@ impl Model for Collection {
                 ))
             }
             _ => Ok(()),
+        }
+    }
+
+    fn fast(
+        &self,
+        history: &History,
+        object: &Object,
+        meter: &mut Meter,
+    ) -> std::result::Result<Fast, Stop> {
+        match self.flavour {
+            Flavour::Queue => fast::queue::judge(self, history, object, meter),
+            Flavour::Stack => fast::stack::judge(self, history, object, meter),
+            Flavour::Priority => fast::priority::judge(self, history, object, meter),
+            Flavour::Deque => Ok(None),
         }
     }
 }
