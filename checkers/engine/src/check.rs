@@ -1,11 +1,28 @@
 //! One question answered: split, choose the algorithm, search, certify, keys in parallel.
+//!
+//! The answer never depends on the number of threads: each key is judged for itself, and bounds on
+//! configurations are shares that are fixed before the keys are searched. There are two rounds: in
+//! the first one every key gets a small share, so that one hard key does not keep the others from
+//! an answer; what is left is divided among those that were not done.
 
-use crate::budget::Budget;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::Mutex;
+
+use crate::budget::{Budget, Stop};
 use crate::certify::Certificate;
 use crate::error::{Error, Result};
 use crate::history::History;
-use crate::model::Model;
-use crate::verdict::Keyed;
+use crate::model::{Class, Model};
+use crate::search;
+use crate::split::Object;
+use crate::verdict::{Answer, Keyed};
+
+/// The first round gives every key so many configurations, and so many for each operation.
+const FIRST: u64 = 20_000;
+const FIRST_PER_OPERATION: u64 = 8;
+/// Operations below which a second thread is not worth its start.
+const THREAD_MIN: usize = 4_000;
+const STACK_BYTES: usize = 16 << 20;
 
 /// How a check is done, beside its budget.
 #[derive(Clone, Debug)]
@@ -41,10 +58,220 @@ pub struct Report {
 
 /// Judge every object of the history. Err for operations that the model does not have.
 pub fn check(
-    _history: &History,
-    _model: &dyn Model,
-    _options: &Options,
-    _budget: &Budget,
+    history: &History,
+    model: &dyn Model,
+    options: &Options,
+    budget: &Budget,
 ) -> Result<Report> {
-    Err(Error::new("not built yet"))
+    accept(history, model)?;
+    let objects = model.objects(history);
+    let progress = budget.progress();
+    progress.operations.store(history.len() as u64, Relaxed);
+    progress.keys.store(objects.len() as u64, Relaxed);
+    let all: Vec<usize> = (0..objects.len()).collect();
+    let first = |object: &Object| FIRST + FIRST_PER_OPERATION * object.rows.len() as u64;
+    let bound = budget.configurations() / objects.len().max(1) as u64;
+    let mut answers: Vec<Option<Keyed>> = fan_out(options, history.len(), &all, |at| {
+        let keyed = judge(
+            history,
+            model,
+            &objects[at],
+            options,
+            budget,
+            first(&objects[at]).min(bound.max(1)),
+        );
+        if !gave_up(&keyed) {
+            progress.keys_done.fetch_add(1, Relaxed);
+        }
+        keyed
+    })
+    .into_iter()
+    .map(Some)
+    .collect();
+    let open: Vec<usize> = all
+        .into_iter()
+        .filter(|&at| answers[at].as_ref().is_some_and(gave_up))
+        .collect();
+    let used: u64 = answers.iter().flatten().map(|keyed| keyed.visited).sum();
+    let left = budget.configurations().saturating_sub(used) / open.len().max(1) as u64;
+    if left > 0 {
+        let again = fan_out(options, history.len(), &open, |at| {
+            let keyed = search::search(history, model, &objects[at], options, budget, left);
+            progress.keys_done.fetch_add(1, Relaxed);
+            keyed
+        });
+        for (&at, mut keyed) in open.iter().zip(again) {
+            if let Some(before) = &answers[at] {
+                keyed.visited += before.visited;
+            }
+            answers[at] = Some(keyed);
+        }
+    }
+    let objects: Vec<Keyed> = answers.into_iter().flatten().collect();
+    Ok(Report {
+        model: model.name(),
+        configurations: objects.iter().map(|keyed| keyed.visited).sum(),
+        certificates: Vec::new(),
+        objects,
+    })
+}
+
+/// The search stopped at its share, while the budget as a whole was not used up.
+fn gave_up(keyed: &Keyed) -> bool {
+    let why = Stop::Configurations;
+    matches!(keyed.answer, Answer::Unknown { why: found, .. } if found == why)
+}
+
+/// One object: by the model's own algorithm where it has one, else by the general search.
+fn judge(
+    history: &History,
+    model: &dyn Model,
+    object: &Object,
+    options: &Options,
+    budget: &Budget,
+    configurations: u64,
+) -> Keyed {
+    if !options.search_only {
+        match model.fast(history, object, &mut budget.meter()) {
+            Ok(None) => {}
+            Ok(Some((algorithm, answer))) => {
+                return Keyed {
+                    key: object.key,
+                    algorithm,
+                    answer,
+                    visited: 0,
+                };
+            }
+            Err(why) => {
+                return Keyed {
+                    key: object.key,
+                    algorithm: "",
+                    answer: Answer::Unknown {
+                        why,
+                        proven: 0,
+                        returns: 0,
+                    },
+                    visited: 0,
+                };
+            }
+        }
+    }
+    search::search(history, model, object, options, budget, configurations)
+}
+
+/// The answers of `work` for each of `places`, in their order, by as many threads as are asked for.
+fn fan_out<T: Send>(
+    options: &Options,
+    operations: usize,
+    places: &[usize],
+    work: impl Fn(usize) -> T + Sync,
+) -> Vec<T> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let wanted = if options.threads == 0 {
+        cores.min(1 + operations / THREAD_MIN)
+    } else {
+        options.threads
+    };
+    let threads = wanted.min(places.len());
+    if threads <= 1 {
+        return places.iter().map(|&at| work(at)).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let found: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::with_capacity(places.len()));
+    let run = || {
+        let mut mine = Vec::new();
+        loop {
+            let turn = next.fetch_add(1, Relaxed);
+            let Some(&at) = places.get(turn) else { break };
+            mine.push((turn, work(at)));
+        }
+        if let Ok(mut found) = found.lock() {
+            found.extend(mine);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            // Where no thread can be had, this one does the work.
+            let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
+            let _ = builder.spawn_scoped(scope, run);
+        }
+        run();
+    });
+    let mut found = found.into_inner().unwrap_or_default();
+    found.sort_by_key(|(turn, _)| *turn);
+    found.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// Err for an operation whose name is not one of `fs`.
+pub fn known(history: &History, model: &str, fs: &[&str]) -> Result<()> {
+    let strange: Vec<bool> = history
+        .fs
+        .iter()
+        .map(|f| !fs.contains(&f.as_str()))
+        .collect();
+    if !strange.contains(&true) {
+        return Ok(());
+    }
+    let row = history
+        .f
+        .iter()
+        .position(|&f| strange.get(f as usize) != Some(&false));
+    row.map_or(Ok(()), |row| {
+        let place = format!("operation of model {model}");
+        let text = unknown(&place, history.f_of(row), fs);
+        Err(Error::new(format!("event {}: {text}", history.inv[row])))
+    })
+}
+
+/// Err for an operation that the model does not have, or whose argument it cannot read.
+fn accept(history: &History, model: &dyn Model) -> Result<()> {
+    known(history, &model.name(), model.fs())?;
+    let all: Vec<bool> = history.fs.iter().map(|f| model.accepts_all(f)).collect();
+    let mut last = None;
+    for (row, &f) in history.f.iter().enumerate() {
+        if all.get(f as usize) == Some(&true) {
+            continue;
+        }
+        let class = Class::of(model, history, row);
+        if last != Some(class) {
+            if let Err(text) = model.accepts(history, &class) {
+                return Err(Error::new(format!("event {}: {text}", history.inv[row])));
+            }
+            last = Some(class);
+        }
+    }
+    Ok(())
+}
+
+/// "unknown KIND "NAME": did you mean "NEAREST"? (known: ...)".
+pub fn unknown(kind: &str, name: &str, known: &[&str]) -> String {
+    let nearest = known
+        .iter()
+        .map(|other| (distance(name, other), *other))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, other)| *distance <= other.len().max(name.len()) / 2);
+    let hint = nearest.map_or(String::new(), |(_, other)| {
+        format!("; did you mean {other:?}?")
+    });
+    format!(
+        "unknown {kind}: {name:?}{hint} (known: {})",
+        known.join(", ")
+    )
+}
+
+/// Letters to add, drop or change, whatever their case (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().take(64).flat_map(char::to_lowercase).collect();
+    let b: Vec<char> = b.chars().take(64).flat_map(char::to_lowercase).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let change = corner + usize::from(x != y);
+            corner = row[j + 1];
+            row[j + 1] = change.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
 }

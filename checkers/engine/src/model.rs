@@ -25,6 +25,31 @@ pub struct Class {
     pub process: u32,
 }
 
+impl Class {
+    /// The class of a row.
+    #[inline]
+    pub fn of(model: &dyn Model, history: &History, row: usize) -> Class {
+        let outcome = history.outcome[row];
+        let ok = outcome == Outcome::Ok;
+        Class {
+            f: history.f[row],
+            key: if model.by_key() {
+                Val::NONE
+            } else {
+                history.key[row]
+            },
+            arg: history.arg[row],
+            result: if ok { history.result[row] } else { Val::NONE },
+            outcome,
+            process: if model.by_process() {
+                history.process[row]
+            } else {
+                0
+            },
+        }
+    }
+}
+
 /// What an operation does in a state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
@@ -93,6 +118,13 @@ pub trait Model: Send + Sync {
     /// depend on the one before: a plain write, a read whose result says nothing.
     fn is_blind(&self, history: &History, op: &Class) -> bool;
 
+    /// Where an operation is legal in one state alone (a read with its value, a cas), that state
+    /// is put into `state`. It spares the search to ask for it, and lets it see in one pass what
+    /// nobody can have written; false is always right.
+    fn only_in(&self, _: &History, _op: &Class, _state: &mut Vec<u32>) -> bool {
+        false
+    }
+
     /// How an operation counts.
     fn part(&self, history: &History, op: &Class) -> Part {
         match op.outcome {
@@ -105,6 +137,11 @@ pub trait Model: Send + Sync {
 
     /// Err names an argument or a result that the model cannot read: asked once for each class.
     fn accepts(&self, history: &History, op: &Class) -> Result<(), String>;
+
+    /// Whether `accepts` takes every operation of this name.
+    fn accepts_all(&self, _f: &str) -> bool {
+        false
+    }
 
     /// Judge an object by a polynomial algorithm, where its condition holds (`fast/`).
     fn fast(&self, _: &History, _: &Object, _: &mut Meter) -> Result<Fast, Stop> {

@@ -6,6 +6,23 @@
 /// Names of all planted bugs, each with what it does. A test walks this table.
 pub const PLANTED: &[(&str, &str)] = &[
     (
+        "search-dominance",
+        "who has spent more crashed operations dominates",
+    ),
+    ("search-crashed", "a crashed operation never takes effect"),
+    (
+        "search-eager",
+        "a read takes effect as it arrives, whatever it saw",
+    ),
+    (
+        "search-deadline",
+        "of open writes of one value the last to return goes first",
+    ),
+    (
+        "search-slot",
+        "a slot is used again while its operation is open",
+    ),
+    (
         "txn-rw-wrong-version",
         "a reader comes before the version after the next",
     ),

@@ -6,6 +6,7 @@ pub mod locks;
 pub mod logs;
 pub mod multi;
 pub mod queues;
+pub mod register;
 pub mod said;
 pub mod sets;
 pub mod start;
@@ -21,12 +22,14 @@ use locks::Locking;
 use logs::{Append, Log};
 use multi::MultiRegister;
 use queues::{Collection, Flavour};
+use register::Register;
 use sets::Set;
 use tallies::{CounterBounds, Leader, UniqueIds};
 
 /// The model of a name. Err names what is wrong with it.
 pub fn make(spec: &Spec) -> Result<Judge> {
     Ok(match spec.name.as_str() {
+        "register" | "cas-register" | "rmw-register" => object(Register::make(spec)?),
         "queue" => object(Collection::make(spec, Flavour::Queue)?),
         "stack" => object(Collection::make(spec, Flavour::Stack)?),
         "deque" => object(Collection::make(spec, Flavour::Deque)?),

@@ -3,6 +3,7 @@
 //! Every call that can take long runs in a thread of its own without the GIL, while the caller
 //! looks after signals: Ctrl-C cancels it. No panic reaches Python as one.
 
+mod check;
 mod formats;
 mod guard;
 mod history;
@@ -12,6 +13,8 @@ use pyo3::prelude::*;
 
 #[pymodule(name = "_engine")]
 mod engine {
+    #[pymodule_export]
+    use super::check::check;
     #[pymodule_export]
     use super::formats::read;
     #[pymodule_export]

@@ -1,1 +1,216 @@
 //! The general search: any model, any history, exponential in what is open at once.
+//!
+//! Wing and Gong's search with Lowe's memory, over events: the rules that keep it small are told in
+//! `board`. It goes depth first and breadth first in turns, each time for twice as long: depth
+//! first finds an order soon where there is one, breadth first is soon done where there is none.
+//! The turns are counted in configurations, so that the answer and its order of rows are the same
+//! on every machine.
+
+pub mod board;
+mod breadth;
+mod demand;
+mod depth;
+pub mod mask;
+mod memo;
+mod prepass;
+pub mod problem;
+pub mod table;
+#[cfg(test)]
+mod tests;
+mod used;
+mod useful;
+mod witness;
+
+use crate::budget::{Budget, Meter, Stop};
+use crate::check::Options;
+use crate::history::{History, OPEN};
+use crate::model::Model;
+use crate::split::Object;
+use crate::verdict::{Answer, Core, Keyed};
+
+use board::{Config, Field, Move};
+use breadth::Breadth;
+use depth::Depth;
+use mask::{Mask, Wide};
+use problem::Problem;
+use table::Table;
+
+/// Configurations of the first turn, and how many more for each event: a legal history with few
+/// operations open at once needs one or two for each.
+const FIRST: u64 = 1_000;
+const FIRST_PER_EVENT: u64 = 4;
+
+/// What a search found.
+pub enum Found {
+    /// The way to the end.
+    Legal(Vec<Move>),
+    /// No way passes this event.
+    Illegal(u32),
+}
+
+/// Which searches run: for tests, and for the turns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    Race,
+    Depth,
+    Breadth,
+}
+
+/// How it ended, and how far it came.
+pub struct Outcome {
+    pub found: Result<Found, Stop>,
+    /// So many events can be passed.
+    pub passed: usize,
+    pub visited: u64,
+}
+
+/// Judge one object.
+pub fn search(
+    history: &History,
+    model: &dyn Model,
+    object: &Object,
+    options: &Options,
+    budget: &Budget,
+    configurations: u64,
+) -> Keyed {
+    let mut meter = budget.meter();
+    let mut keyed = Keyed {
+        key: object.key,
+        algorithm: "search",
+        answer: Answer::Unknown {
+            why: Stop::Memory,
+            proven: 0,
+            returns: 0,
+        },
+        visited: 0,
+    };
+    let mut table = Table::new(model, history);
+    let made = Problem::new(&mut table, &object.rows, &[], OPEN, &mut meter);
+    let problem = match made {
+        Ok(problem) => problem,
+        Err(why) => {
+            keyed.answer = unknown(why, 0, 0);
+            return keyed;
+        }
+    };
+    if options.prepass {
+        match prepass::unwritten(&table, &problem, &mut meter) {
+            Ok(None) => {}
+            Ok(Some(event)) => {
+                keyed.algorithm = "unwritten-value";
+                keyed.answer = illegal(&problem, event, vec![problem.row[event]]);
+                return keyed;
+            }
+            Err(why) => {
+                keyed.answer = unknown(why, 0, problem.len());
+                return keyed;
+            }
+        }
+    }
+    let mut field = Field::new(table, &problem);
+    let outcome = decide(&mut field, configurations, Order::Race, false, &mut meter);
+    keyed.visited = outcome.visited;
+    keyed.answer = match outcome.found {
+        Ok(Found::Legal(way)) => Answer::Legal(witness::order(&mut field.table, &problem, &way)),
+        Ok(Found::Illegal(event)) => illegal(&problem, event as usize, Vec::new()),
+        Err(why) => unknown(why, outcome.passed, problem.len()),
+    };
+    keyed
+}
+
+fn unknown(why: Stop, proven: usize, returns: usize) -> Answer {
+    Answer::Unknown {
+        why,
+        proven: proven as u32,
+        returns: returns as u32,
+    }
+}
+
+fn illegal(problem: &Problem, event: usize, rows: Vec<u32>) -> Answer {
+    // A problem without free classes has no gates.
+    Answer::Illegal(Core {
+        blocked: problem.row[event],
+        rows,
+    })
+}
+
+/// Search a problem. `wide`: with masks of any width even where a word would do.
+pub fn decide(
+    field: &mut Field,
+    configurations: u64,
+    order: Order,
+    wide: bool,
+    meter: &mut Meter,
+) -> Outcome {
+    if field.problem.slots <= 64 && !wide {
+        race::<u64>(field, configurations, order, meter)
+    } else {
+        race::<Wide>(field, configurations, order, meter)
+    }
+}
+
+fn race<M: Mask>(
+    field: &mut Field,
+    configurations: u64,
+    order: Order,
+    meter: &mut Meter,
+) -> Outcome {
+    let mut outcome = Outcome {
+        found: Err(Stop::Configurations),
+        passed: 0,
+        visited: 0,
+    };
+    let mut depth: Option<Depth<M>> = None;
+    let mut breadth: Option<Breadth<M>> = None;
+    let mut share = FIRST + FIRST_PER_EVENT * field.problem.len() as u64;
+    let mut deep = order != Order::Breadth;
+    outcome.found = loop {
+        let left = configurations.saturating_sub(outcome.visited);
+        if left == 0 {
+            break Err(Stop::Configurations);
+        }
+        let turn = share.min(left);
+        let (result, visited, passed) = if deep {
+            let depth = depth.get_or_insert_with(|| Depth::new(field));
+            let before = depth.visited;
+            let result = depth.run(field, before + turn, meter);
+            (result, depth.visited - before, depth.deepest)
+        } else {
+            if breadth.is_none() {
+                match Breadth::new(field, meter) {
+                    Ok(new) => breadth = Some(new),
+                    Err(why) => break Err(why),
+                }
+            }
+            let Some(breadth) = &mut breadth else {
+                break Err(Stop::Memory);
+            };
+            let before = breadth.visited;
+            let result = breadth.run(field, before + turn, meter);
+            (result, breadth.visited - before, breadth.event)
+        };
+        outcome.visited += visited;
+        outcome.passed = outcome.passed.max(passed);
+        let progress = &meter.budget().progress().configurations;
+        progress.fetch_add(visited, std::sync::atomic::Ordering::Relaxed);
+        match result {
+            Ok(Some(found)) => break Ok(found),
+            Ok(None) => {}
+            Err(why) => break Err(why),
+        }
+        if order == Order::Race {
+            deep = !deep;
+        }
+        share = share.saturating_mul(2);
+    };
+    outcome
+}
+
+/// The operation of the event is an update that still must happen.
+fn is_committed<M: Mask>(field: &Field, event: usize, config: &Config<M>) -> bool {
+    if event >= field.problem.len() || field.problem.is_gate(event) {
+        return false;
+    }
+    let kind = field.table.kinds[field.problem.class[event] as usize];
+    !kind.pure && !config.ok.has(field.problem.slot[event])
+}

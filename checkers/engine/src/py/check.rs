@@ -1,0 +1,174 @@
+//! Judging a history against a model.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+
+use super::guard;
+use super::history::PyHistory;
+use crate::budget::Budget;
+use crate::check::{check as judge_all, known, Options, Report};
+use crate::error::{Error, Result};
+use crate::history::History;
+use crate::model::Judge;
+use crate::models;
+use crate::spec::Spec;
+use crate::values::json_string;
+use crate::verdict::{Answer, Finding, Keyed};
+
+/// What a model says of a history, as JSON: {"model", "configurations", "cpu_ns", "objects": [{"key",
+/// "algorithm", "answer": "legal" | "illegal" | "unknown", "visited", ...}], "certificates"}; of a
+/// fold {"model", "findings": [{"rule", "rows", "text"}]}. With `orders`, a legal object has its
+/// rows in an order that the model allows. Raises ValueError for what the model does not have.
+#[pyfunction]
+#[pyo3(signature = (
+    history, model, *, cpu_s=None, memory_bytes=None, configurations=None, threads=0,
+    search_only=false, prepass=true, certificates=3, orders=false, watch=None
+))]
+#[allow(clippy::too_many_arguments)]
+pub fn check(
+    py: Python<'_>,
+    history: &PyHistory,
+    model: &str,
+    cpu_s: Option<f64>,
+    memory_bytes: Option<usize>,
+    configurations: Option<u64>,
+    threads: usize,
+    search_only: bool,
+    prepass: bool,
+    certificates: usize,
+    orders: bool,
+    watch: Option<&Bound<'_, PyAny>>,
+) -> PyResult<String> {
+    let judge = Spec::parse(model)
+        .and_then(|spec| models::make(&spec))
+        .map_err(guard::to_python)?;
+    let options = Options {
+        threads,
+        search_only,
+        prepass,
+        certificates,
+    };
+    let cpu_ns = cpu_s.map_or(u64::MAX, |s| (s.max(0.0) * 1e9) as u64);
+    let budget = Budget::new(
+        cpu_ns,
+        memory_bytes.unwrap_or(usize::MAX),
+        configurations.unwrap_or(u64::MAX),
+    );
+    let inner = Arc::clone(&history.inner);
+    guard::run(py, &budget, watch, || {
+        answer(&inner, &judge, &options, &budget, orders)
+    })
+}
+
+fn answer(
+    history: &History,
+    judge: &Judge,
+    options: &Options,
+    budget: &Budget,
+    orders: bool,
+) -> Result<String> {
+    match judge {
+        Judge::Object(model) => {
+            let report = judge_all(history, &**model, options, budget)?;
+            Ok(report_json(history, &report, budget, orders))
+        }
+        Judge::Fold(fold) => {
+            known(history, &fold.name(), fold.fs())?;
+            let found = fold.judge(history, &mut budget.meter());
+            let mut out = String::from("{\"model\":");
+            json_string(&fold.name(), &mut out);
+            match found {
+                Ok(findings) => findings_json(&findings, &mut out),
+                Err(why) => {
+                    let _ = write!(out, ",\"why\":\"{}\"", why.text());
+                }
+            }
+            out.push('}');
+            Ok(out)
+        }
+        Judge::Transactions(spec) => Err(Error::new(format!(
+            "model {} is one of transactions",
+            spec.name
+        ))),
+    }
+}
+
+fn report_json(history: &History, report: &Report, budget: &Budget, orders: bool) -> String {
+    let mut out = String::from("{\"model\":");
+    json_string(&report.model, &mut out);
+    let _ = write!(
+        out,
+        ",\"configurations\":{},\"cpu_ns\":{},\"objects\":[",
+        report.configurations,
+        budget.used_ns()
+    );
+    for (at, keyed) in report.objects.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        keyed_json(history, keyed, orders, &mut out);
+    }
+    out.push_str("],\"certificates\":[]}");
+    out
+}
+
+fn keyed_json(history: &History, keyed: &Keyed, orders: bool, out: &mut String) {
+    out.push_str("{\"key\":");
+    history.values.write_json(keyed.key, out);
+    out.push_str(",\"algorithm\":");
+    json_string(keyed.algorithm, out);
+    let _ = write!(out, ",\"visited\":{},\"answer\":", keyed.visited);
+    match &keyed.answer {
+        Answer::Legal(order) => {
+            out.push_str("\"legal\"");
+            if orders {
+                rows_json("order", order, out);
+            }
+        }
+        Answer::Illegal(core) => {
+            let _ = write!(out, "\"illegal\",\"blocked\":{}", core.blocked);
+            rows_json("rows", &core.rows, out);
+        }
+        Answer::Unknown {
+            why,
+            proven,
+            returns,
+        } => {
+            let _ = write!(
+                out,
+                "\"unknown\",\"why\":\"{}\",\"proven\":{proven},\"returns\":{returns}",
+                why.text()
+            );
+        }
+    }
+    out.push('}');
+}
+
+fn rows_json(name: &str, rows: &[u32], out: &mut String) {
+    let _ = write!(out, ",\"{name}\":[");
+    for (at, row) in rows.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        let _ = write!(out, "{row}");
+    }
+    out.push(']');
+}
+
+fn findings_json(findings: &[Finding], out: &mut String) {
+    out.push_str(",\"findings\":[");
+    for (at, finding) in findings.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        out.push_str("{\"rule\":");
+        json_string(finding.rule, out);
+        rows_json("rows", &finding.rows, out);
+        out.push_str(",\"text\":");
+        json_string(&finding.text, out);
+        out.push('}');
+    }
+    out.push(']');
+}
