@@ -16,7 +16,7 @@ from dissensus.checkers.linearizability import LinearizabilityChecker, PythonEng
 from dissensus.checkers.models import make_model
 from dissensus.harness.checker import Budget, Model, RunView
 from dissensus.harness.history import History
-from dissensus.harness.ops import Op
+from dissensus.harness.ops import Op, OpType
 from dissensus.harness.verdict import ExitCode, Validity, Verdict, exit_code
 
 Hand = Callable[[str], History]
@@ -129,8 +129,8 @@ def hard(clients: int, rounds: int) -> History:
     rand = random.Random(1)
 
     def event(process: int, kind: str, f: str, value: int | None) -> None:
-        op = Op(process=process, type=kind, f=f, value=value, index=len(ops))  # type: ignore[arg-type]
-        ops.append(op)
+        kinds: dict[str, OpType] = {"invoke": "invoke", "ok": "ok"}
+        ops.append(Op(process=process, type=kinds[kind], f=f, value=value, index=len(ops)))
 
     for _ in range(rounds):
         for process in range(clients):
