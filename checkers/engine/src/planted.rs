@@ -21,6 +21,24 @@ pub const PLANTED: &[(&str, &str)] = &[
     (
         "search-slot",
         "a slot is used again while its operation is open",
+        "crc-unchecked",
+        "a block of a .jepsen file is taken whatever its checksum is",
+    ),
+    (
+        "header-14",
+        "a block's header has the 14 bytes of Jepsen's documentation",
+    ),
+    (
+        "chunk-gap",
+        "a chunk of a .jepsen history may begin behind a gap",
+    ),
+    (
+        "fressian-packing",
+        "whole numbers of three bytes are off by 65536",
+    ),
+    (
+        "fressian-cache-late",
+        "a value takes its place in the cache when it was read",
     ),
     (
         "txn-rw-wrong-version",

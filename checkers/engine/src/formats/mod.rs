@@ -22,7 +22,9 @@ pub use source::Source;
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::history::History;
-use text::{End, How};
+use jepsen::{test_file, About};
+use pair::{Pairer, Sink};
+use text::End;
 
 /// How a history is read.
 #[derive(Clone, Copy, Default)]
@@ -47,25 +49,41 @@ pub fn read(source: Source<'_>, options: &Options, budget: &Budget) -> Result<Hi
         }
         error
     };
-    let how = How {
-        salvage: options.salvage,
-        lenient: false,
-    };
-    let read = match format {
-        Format::Edn => text::history(&mut jepsen_edn::JepsenEdn::default(), source, how, budget),
-        Format::Json => text::history(&mut jsonl::Jsonl::default(), source, how, budget),
-        Format::HistoryTxt => text::history(&mut lines::Lines::new(false), source, how, budget),
-        Format::Console => text::history(&mut lines::Lines::new(true), source, how, budget),
-        Format::Spans => text::history(&mut spans::Spans::default(), source, how, budget),
-        Format::Limo => text::history(&mut limo::Limo, source, how, budget),
-        Format::Jepsen => jepsen::history_of_jepsen(source, how, budget),
-        Format::Fressian => jepsen::history_of_fressian(source, how, budget),
-    };
-    let (mut history, odd, end) = read.map_err(located)?;
+    let mut pairer = Pairer::new(options.salvage);
+    let read = read_into(format, source, options.salvage, &mut pairer, budget);
+    let (end, about) = read.map_err(located)?;
+    let (mut history, odd) = pairer.finish();
+    history.about = about;
     history.format = format.name();
     history.holes = odd;
     if let End::Cut(at) = end {
         history.cut = Some(at);
     }
     Ok(history)
+}
+
+/// Read a source of that format into any sink. Returns how it ends and what it says of its test; an
+/// error's place is a byte.
+pub fn read_into<S: Sink>(
+    format: Format,
+    source: Source<'_>,
+    salvage: bool,
+    sink: &mut S,
+    budget: &Budget,
+) -> Result<(End, About)> {
+    let mut edn = jepsen_edn::JepsenEdn::default();
+    let mut json = jsonl::Jsonl::default();
+    let end = match format {
+        Format::Edn => text::drive(&mut edn, source, salvage, sink, budget),
+        Format::Json => text::drive(&mut json, source, salvage, sink, budget),
+        Format::HistoryTxt | Format::Console => {
+            let mut lines = lines::Lines::new(format == Format::Console);
+            text::drive(&mut lines, source, salvage, sink, budget)
+        }
+        Format::Spans => text::drive(&mut spans::Spans::default(), source, salvage, sink, budget),
+        Format::Limo => text::drive(&mut limo::Limo, source, salvage, sink, budget),
+        Format::Jepsen => return test_file::read_jepsen(source, salvage, sink, budget),
+        Format::Fressian => return test_file::read_fressian(source, sink, budget),
+    };
+    end.map(|end| (end, About::default()))
 }

@@ -1,7 +1,7 @@
 //! Drives a reader of text over a source, block by block, and makes a hole of what it cannot read
 //! where that is asked for.
 
-use super::pair::{Odd, Pairer, Sink};
+use super::pair::Sink;
 use super::scan::{Cursor, Halt, Scan};
 use super::source::{Source, Window};
 use crate::budget::Budget;
@@ -22,14 +22,6 @@ pub trait Reader {
     fn finish<S: Sink>(&mut self, _: &mut S) -> Result<()> {
         Ok(())
     }
-}
-
-/// How a text is read.
-#[derive(Clone, Copy)]
-pub struct How {
-    pub salvage: bool,
-    /// What does not fit is noted, and left out.
-    pub lenient: bool,
 }
 
 /// What a reader found of the end of the text.
@@ -123,17 +115,4 @@ fn room(history: &History) -> Result<()> {
         return Err(Error::new("more values than 32 bits can number"));
     }
     Ok(())
-}
-
-/// The history of a source, and what was left out.
-pub fn history<R: Reader>(
-    reader: &mut R,
-    source: Source<'_>,
-    how: How,
-    budget: &Budget,
-) -> Result<(History, Vec<Odd>, End)> {
-    let mut pairer = Pairer::new(how.salvage || how.lenient);
-    let end = drive(reader, source, how.salvage, &mut pairer, budget)?;
-    let (history, odd) = pairer.finish();
-    Ok((history, odd, end))
 }

@@ -64,7 +64,7 @@ pub struct Block {
 impl Block {
     /// Byte of the file at which its data begins.
     pub fn data_at(&self) -> u64 {
-        self.offset + HEADER as u64
+        self.offset + data_start() as u64
     }
 
     pub fn end(&self) -> u64 {
@@ -241,11 +241,11 @@ impl<'a> Blocks<'a> {
         if offset.checked_add(length).is_none_or(|end| end > self.len) {
             return Err(Broken::Cut { offset });
         }
-        let size = (length - HEADER as u64) as usize;
+        let size = (length - data_start() as u64) as usize;
         let fits = self.budget.fits(size);
         fits.map_err(|stop| Broken::Damaged(stop.into()))?;
         let mut data = vec![0; size];
-        self.read_at(offset + HEADER as u64, &mut data)
+        self.read_at(offset + data_start() as u64, &mut data)
             .map_err(Broken::Damaged)?;
         let mut sum = crc32fast::Hasher::new();
         sum.update(&data);
@@ -291,6 +291,11 @@ impl<'a> Blocks<'a> {
             }
         }
     }
+}
+
+/// Where the data begins in a block.
+fn data_start() -> usize {
+    planted!("header-14", HEADER, 14)
 }
 
 fn opened(source: Source<'_>) -> Result<(Bytes<'_>, u64)> {

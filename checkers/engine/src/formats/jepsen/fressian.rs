@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::planted;
 use crate::values::{Val, Values};
 
+use super::bytes::adler32;
 use super::tags::{Array, Tag};
 
 /// Values inside each other. Histories have less than twenty; the stack has room for many more.
@@ -51,10 +52,10 @@ pub(super) enum Head {
 }
 
 pub struct Reader<'a> {
-    data: &'a [u8],
-    pos: usize,
+    pub(super) data: &'a [u8],
+    pub(super) pos: usize,
     /// Place of `data` in the file, for messages.
-    base: u64,
+    pub(super) base: u64,
     pub values: Values,
     meter: &'a mut Meter,
     /// `None` while the value is still being read.
@@ -236,14 +237,14 @@ impl<'a> Reader<'a> {
 
     // ---- numbers -------------------------------------------------------------------------------
 
-    fn byte(&mut self) -> Result<u8> {
+    pub(super) fn byte(&mut self) -> Result<u8> {
         let byte = self.data.get(self.pos).copied();
         let byte = byte.ok_or_else(|| self.wrong("the data ends within a value"))?;
         self.pos += 1;
         Ok(byte)
     }
 
-    fn take(&mut self, count: usize) -> Result<&'a [u8]> {
+    pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8]> {
         let end = self.pos.checked_add(count);
         let found = end.and_then(|end| self.data.get(self.pos..end));
         let found = found.ok_or_else(|| {
@@ -290,7 +291,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The number of things that follow, each of at least a byte.
-    fn count(&mut self) -> Result<usize> {
+    pub(super) fn count(&mut self) -> Result<usize> {
         let number = self.count_any()?;
         let left = self.data.len() - self.pos;
         match usize::try_from(number) {
@@ -309,12 +310,19 @@ impl<'a> Reader<'a> {
     }
 
     fn put(&mut self) -> Result<Item> {
-        let at = self.priority.len();
-        self.priority.push(None);
         let before = self.weight;
+        let mut at = self.priority.len();
+        self.priority.push(None);
+        if planted!("fressian-cache-late", false, true) {
+            self.priority.pop();
+        }
         // A put of a put of a put ... is nesting as well.
         let item = self.nested(|reader| reader.item())?;
         let weight = self.weight - before;
+        if planted!("fressian-cache-late", false, true) {
+            at = self.priority.len();
+            self.priority.push(None);
+        }
         let slot = self.priority.get_mut(at);
         *slot.ok_or_else(|| {
             Error::at_byte(self.base + self.pos as u64, "the cache was emptied")
@@ -383,72 +391,6 @@ impl<'a> Reader<'a> {
         self.footed = self.pos;
         self.reset();
         Ok(())
-    }
-
-    // ---- text and bytes ------------------------------------------------------------------------
-
-    /// A string that begins with `code`, into `text`.
-    fn string_of(&mut self, code: u8) -> Result<()> {
-        let start = self.pos;
-        let mut code = code;
-        let mut whole: Vec<u8> = Vec::new();
-        loop {
-            let (count, last) = match code {
-                0xDA..=0xE1 => (code as usize - 0xDA, true),
-                0xE2 => (self.count()?, false),
-                0xE3 => (self.count()?, true),
-                _ => return Err(self.wrong("a string that ends without its last part")),
-            };
-            let part = self.take(count)?;
-            if last && whole.is_empty() {
-                // The usual case, without a copy.
-                self.text.clear();
-                if !push_cesu8(part, &mut self.text) {
-                    return Err(Error::at_byte(
-                        self.base + start as u64,
-                        "text that is not UTF-8",
-                    ));
-                }
-                return Ok(());
-            }
-            whole.extend_from_slice(part);
-            if last {
-                break;
-            }
-            code = self.byte()?;
-        }
-        self.text.clear();
-        if !push_cesu8(&whole, &mut self.text) {
-            return Err(Error::at_byte(
-                self.base + start as u64,
-                "text that is not UTF-8",
-            ));
-        }
-        Ok(())
-    }
-
-    fn bytes_of(&mut self, code: u8) -> Result<Vec<u8>> {
-        let mut code = code;
-        let mut whole = Vec::new();
-        loop {
-            let (count, last) = match code {
-                0xD0..=0xD7 => (code as usize - 0xD0, true),
-                0xD8 => (self.count()?, false),
-                0xD9 => (self.count()?, true),
-                _ => return Err(self.wrong("expected bytes")),
-            };
-            whole.extend_from_slice(self.take(count)?);
-            if last {
-                return Ok(whole);
-            }
-            code = self.byte()?;
-        }
-    }
-
-    /// The next value, which must be bytes.
-    pub(super) fn bytes(&mut self) -> Result<Vec<u8>> {
-        let code = self.byte()?;
-        self.bytes_of(code)
     }
 
     // ---- lists ---------------------------------------------------------------------------------
@@ -558,57 +500,4 @@ impl<'a> Reader<'a> {
         self.stack.truncate(base);
         Ok(Item::Val(list))
     }
-}
-
-fn adler32(data: &[u8]) -> u32 {
-    let (mut a, mut b) = (1u32, 0u32);
-    // 5552 is the most bytes whose sums stay below 2^32.
-    for part in data.chunks(5552) {
-        for &byte in part {
-            a += u32::from(byte);
-            b += a;
-        }
-        a %= 65521;
-        b %= 65521;
-    }
-    b << 16 | a
-}
-
-/// Append text in CESU-8 or UTF-8. A surrogate without its other half becomes U+FFFD. False for
-/// bytes that are neither.
-fn push_cesu8(bytes: &[u8], out: &mut String) -> bool {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        out.push_str(text);
-        return true;
-    }
-    let surrogate = |at: usize| match bytes.get(at..at + 3) {
-        Some(&[0xED, b @ 0xA0..=0xBF, c]) if c & 0xC0 == 0x80 => {
-            Some(0xD000 | u32::from(b & 0x3F) << 6 | u32::from(c & 0x3F))
-        }
-        _ => None,
-    };
-    let mut at = 0;
-    while at < bytes.len() {
-        if let Some(high) = surrogate(at) {
-            let low = surrogate(at + 3).filter(|low| (0xDC00..0xE000).contains(low));
-            let both = match low {
-                Some(low) if high < 0xDC00 => {
-                    at += 3;
-                    char::from_u32(0x1_0000 + ((high - 0xD800) << 10) + (low - 0xDC00))
-                }
-                _ => None,
-            };
-            out.push(both.unwrap_or('\u{FFFD}'));
-            at += 3;
-            continue;
-        }
-        let next = bytes[at + 1..].iter().position(|&byte| byte == 0xED);
-        let end = next.map_or(bytes.len(), |next| at + 1 + next);
-        match std::str::from_utf8(&bytes[at..end]) {
-            Ok(text) => out.push_str(text),
-            Err(_) => return false,
-        }
-        at = end;
-    }
-    true
 }

@@ -8,6 +8,10 @@
 //! what is read is a prefix of the history, and the caller is told so. A chunk that is damaged, and
 //! not merely cut off, is an error, or with `salvage` a hole.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
 use crate::budget::{Budget, Meter};
 use crate::error::{Error, Place, Result};
 use crate::formats::pair::Sink;
@@ -67,14 +71,37 @@ pub fn is_fressian(start: &[u8]) -> bool {
 }
 
 /// Read the history of a `test.fressian` file: the test's map, with the operations in it.
-pub fn read_fressian<S: Sink>(bytes: &[u8], sink: &mut S, budget: &Budget) -> Result<About> {
+pub fn read_fressian<S: Sink>(
+    source: Source<'_>,
+    sink: &mut S,
+    budget: &Budget,
+) -> Result<(End, About)> {
+    let read;
+    let bytes = match source {
+        Source::Bytes(bytes) => bytes,
+        Source::Path(path) => {
+            read = whole(path, budget)?;
+            &read
+        }
+    };
     let mut meter = budget.meter();
     let mut about = About::default();
     let values = std::mem::take(&mut sink.history().values);
     let mut reader = Reader::new(bytes, 0, values, &mut meter);
-    let read = reader.test_with_history(sink, &mut about);
+    let found = reader.test_with_history(sink, &mut about);
     sink.history().values = std::mem::take(&mut reader.values);
-    read.map(|()| about)
+    found.map(|()| (End::Whole, about))
+}
+
+/// A file in memory: this old format is one value, of a size that Jepsen held in memory too.
+fn whole(path: &Path, budget: &Budget) -> Result<Vec<u8>> {
+    let wrong = |e: std::io::Error| Error::new(format!("cannot be read: {e}"));
+    let mut file = File::open(path).map_err(wrong)?;
+    let size = file.metadata().map_err(wrong)?.len();
+    budget.fits(size as usize)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(wrong)?;
+    Ok(bytes)
 }
 
 /// The blocks that a test names.

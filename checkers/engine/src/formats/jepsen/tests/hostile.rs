@@ -152,7 +152,7 @@ fn ten_thousand_damaged_files() {
         let salvage = round % 2 == 0;
         let found = if fressian {
             let mut pairer = Pairer::new(salvage);
-            read_fressian(&bytes, &mut pairer, &Budget::unlimited()).map(|_| ())
+            read_fressian(Source::Bytes(&bytes), &mut pairer, &Budget::unlimited()).map(|_| ())
         } else {
             if round % 4 < 2 {
                 mend(&mut bytes);

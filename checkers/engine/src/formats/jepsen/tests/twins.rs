@@ -111,7 +111,9 @@ fn twins_of_one_vector() {
 fn twins_of_a_test_in_one_map() {
     let ops = run(4, 300);
     let mut pairer = Pairer::new(false);
-    let about = read_fressian(&test_fressian(&ops), &mut pairer, &Budget::unlimited()).unwrap();
+    let bytes = test_fressian(&ops);
+    let source = Source::Bytes(&bytes);
+    let (_, about) = read_fressian(source, &mut pairer, &Budget::unlimited()).unwrap();
     assert_eq!(dump(&pairer.finish().0), dump(&of_edn(&edn_of(&ops))));
     assert_eq!(
         (about.valid.as_deref(), about.name.as_deref()),
