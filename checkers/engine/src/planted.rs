@@ -21,6 +21,8 @@ pub const PLANTED: &[(&str, &str)] = &[
     (
         "search-slot",
         "a slot is used again while its operation is open",
+    ),
+    (
         "crc-unchecked",
         "a block of a .jepsen file is taken whatever its checksum is",
     ),
