@@ -123,6 +123,13 @@ pub trait Model: Send + Sync {
     /// nobody can have written; false is always right.
     fn only_in(&self, _: &History, _op: &Class, _state: &mut Vec<u32>) -> bool {
         false
+
+    /// Whether `other` can depend on whether `update` happens. Take operations out of a legal order,
+    /// all that belong to some classes: where none of these classes matters to an operation that
+    /// is left, what is left must be a legal order again. It lets certificates be small: a write of
+    /// 1 does not matter to a read of 2, nor an element of a queue to another one.
+    fn matters(&self, _: &History, _update: &Class, _other: &Class) -> bool {
+        true
     }
 
     /// How an operation counts.

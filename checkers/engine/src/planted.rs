@@ -58,6 +58,15 @@ pub const PLANTED: &[(&str, &str)] = &[
         "txn-info-failed",
         "a transaction of unknown outcome that was seen did not happen",
     ),
+    (
+        "certify-once",
+        "a free operation counts once, however many there are",
+    ),
+    ("replay-time", "a linearization need not keep real time"),
+    (
+        "verify-gaps",
+        "operations in the gaps of a certificate are not looked for",
+    ),
 ];
 
 #[cfg(feature = "planted")]

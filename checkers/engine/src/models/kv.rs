@@ -188,6 +188,48 @@ impl Model for Kv {
         }
     }
 
+    /// A read tells only what its value is made of. Text can be appended to, and other values
+    /// cannot: where there are such values, text that is put makes an append possible.
+    fn matters(&self, history: &History, update: &Class, other: &Class) -> bool {
+        let values = &history.values;
+        let state = |value: Val| {
+            let mut state = Vec::new();
+            self.held(values, value, &mut state);
+            state
+        };
+        let put = match self.does_of(history, update) {
+            Some(Does::Put) => Some(state(update.arg)),
+            Some(Does::Delete) => Some(self.missing()),
+            _ => None,
+        };
+        match self.does_of(history, other) {
+            Some(Does::Get) if self.unknown(other) => false,
+            Some(Does::Get) => {
+                let seen = state(other.result);
+                match (put, text_of(&seen)) {
+                    (Some(put), None) => put == seen,
+                    (Some(put), Some(seen)) => {
+                        text_of(&put).is_some_and(|put| seen.starts_with(&put))
+                    }
+                    (None, None) => false,
+                    (None, Some(seen)) => match values.look(update.arg) {
+                        Look::Str(more) => memchr::memmem::find(&seen, more.as_bytes()).is_some(),
+                        _ => true,
+                    },
+                }
+            }
+            Some(Does::Append) => {
+                let initial = text_of(&self.initial(values)).is_none();
+                initial && put.is_some_and(|put| text_of(&put).is_some())
+            }
+            Some(Does::Put) => {
+                let no_text = text_of(&state(other.arg)).is_none();
+                no_text && put.is_some_and(|put| text_of(&put).is_some())
+            }
+            _ => false,
+        }
+    }
+
     fn accepts(&self, history: &History, op: &Class) -> std::result::Result<(), String> {
         let values = &history.values;
         match self.does_of(history, op) {

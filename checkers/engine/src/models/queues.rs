@@ -218,6 +218,24 @@ impl Model for Collection {
         false
     }
 
+    /// Without an element, and all that was done with it, the others are in the same order: what
+    /// came out next still does, and what was empty still is. A take whose result is not known may
+    /// have taken any element.
+    fn matters(&self, history: &History, update: &Class, other: &Class) -> bool {
+        let element = |op: &Class| match self.does_of(history, op)? {
+            Does::Put(_) => Some(op.arg),
+            _ if op.outcome == Outcome::Ok => Some(op.result),
+            _ => None,
+        };
+        let nothing = |value: Val| said::empty(&history.values, value);
+        match (element(update), element(other)) {
+            (Some(one), _) if nothing(one) => true,
+            (Some(one), Some(other)) => one == other,
+            (Some(_), None) => false,
+            (None, _) => true,
+        }
+    }
+
     fn part(&self, history: &History, op: &Class) -> Part {
         match op.outcome {
             Outcome::Ok => Part::Must,

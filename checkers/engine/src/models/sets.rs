@@ -143,6 +143,18 @@ impl Model for Set {
         }
     }
 
+    /// Elements do not know of each other. A full read that does not have an element stays legal
+    /// when everything goes that was done with it.
+    fn matters(&self, history: &History, update: &Class, other: &Class) -> bool {
+        match self.does_of(history, other) {
+            Some(Does::Read) => match history.values.as_items(other.result) {
+                Some(items) => items.contains(&update.arg),
+                None => false,
+            },
+            _ => update.arg == other.arg,
+        }
+    }
+
     fn accepts(&self, history: &History, op: &Class) -> std::result::Result<(), String> {
         let values = &history.values;
         let f = &history.fs[op.f as usize];

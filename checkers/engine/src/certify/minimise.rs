@@ -1,0 +1,599 @@
+//! Makes an illegal history of one object so small that a person can read why it is illegal.
+//!
+//! What must stay as it is, is found by Junker's QuickXplain (AAAI 2004): some k log n probes for k
+//! operations that stay, first among those that the algorithm named which found the history
+//! illegal, else among those that returned last; then the same for the gaps. Probes are bounded by
+//! counted work, never by a clock, so that the same history has the same certificate everywhere.
+
+use rustc_hash::FxHashMap;
+
+use crate::budget::{Budget, Stop};
+use crate::certify::classes::{class_of, free_class, part_of};
+use crate::certify::weak::{probe, Found, Free, Kept, Table, ALWAYS};
+use crate::certify::{Certificate, Gap};
+use crate::history::{History, OPEN};
+use crate::model::{Class, Model, Part};
+use crate::planted;
+use crate::split::Object;
+use crate::verdict::Core;
+
+/// Steps of one probe: some milliseconds. A probe that needs more is answered with "must stay".
+const PROBE_STEPS: u64 = 60_000;
+/// The same where free operations come any number of times: there are few places then, or no end.
+const REPEAT_STEPS: u64 = 15_000;
+/// Steps of all probes for one object: some tenths of a second.
+const STEPS: u64 = 3_000_000;
+/// Pairs of classes that are looked at to leave out what nothing kept depends on.
+const PAIRS: u64 = 30_000_000;
+/// Gaps that are tried, from the end on.
+const GAPS: usize = 2_000;
+
+/// The smallest certificate that is found within the bounds; in the worst case every operation up
+/// to the return of `core.blocked`.
+pub fn minimise(
+    history: &History,
+    model: &dyn Model,
+    object: &Object,
+    core: &Core,
+    budget: &Budget,
+) -> Result<Certificate, Stop> {
+    let mut task = Task {
+        table: Table::new(history, model),
+        history,
+        model,
+        object,
+        budget,
+        steps: STEPS,
+        minimal: true,
+    };
+    let end = history.end(core.blocked as usize);
+    let mut best = None;
+    for (candidates, end) in task.guesses(core, end) {
+        for repeat in [true, false] {
+            let Some(scene) = task.scene(&candidates, end, repeat, OPEN)? else {
+                continue;
+            };
+            if task.illegal(&scene, &vec![true; scene.rows.len()], None)? {
+                let found = task.shrink(scene)?;
+                if found.minimal {
+                    return Ok(found);
+                }
+                best.get_or_insert(found);
+            }
+        }
+        if let Some(best) = best {
+            return Ok(best);
+        }
+    }
+    Ok(task.whole(core.blocked, end))
+}
+
+/// A row that may stay as it is.
+struct Candidate {
+    row: u32,
+    kept: Kept,
+    read: bool,
+    /// Its place among the free classes when it does not stay.
+    free: Option<usize>,
+}
+
+/// The rows of one class that are no candidates.
+struct Base {
+    class: Class,
+    number: u32,
+    rows: u32,
+    /// Times in which some of them are under way, in order.
+    windows: Vec<(u32, u32)>,
+}
+
+/// The candidates, and all else that can matter to them.
+struct Scene {
+    rows: Vec<Candidate>,
+    bases: Vec<Base>,
+    end: u32,
+    repeat: bool,
+    begin: u32,
+}
+
+/// A gap in the time of a free class: its place in `bases`, begin and end.
+type GapAt = (usize, Option<u32>, Option<u32>);
+
+struct Task<'a> {
+    table: Table<'a>,
+    history: &'a History,
+    model: &'a dyn Model,
+    object: &'a Object,
+    budget: &'a Budget,
+    steps: u64,
+    minimal: bool,
+}
+
+impl Task<'_> {
+    // -- what might be enough ------------------------------------------------------------------
+
+    /// Sets of rows that might show it, each with the position at which the history is cut.
+    fn guesses(&self, core: &Core, end: u32) -> Vec<(Vec<u32>, u32)> {
+        let mut found = Vec::new();
+        if !core.rows.is_empty() {
+            let rows = self.counting(&core.rows, OPEN);
+            let returns = rows.iter().map(|&row| self.history.end(row as usize));
+            let last = returns.filter(|&ret| ret != OPEN).max().unwrap_or(end);
+            found.push((rows, last));
+        }
+        let mut recent = self.counting(&self.object.rows, end);
+        recent.retain(|&row| row != core.blocked);
+        recent.sort_by_key(|&row| std::cmp::Reverse(self.recency(row, end)));
+        let mut size = 1;
+        loop {
+            let mut rows = vec![core.blocked];
+            rows.extend(recent.iter().take(size - 1));
+            found.push((rows, end));
+            if size > recent.len() {
+                return found;
+            }
+            size *= 2;
+        }
+    }
+
+    /// The rows that are not left out after the cut.
+    fn counting(&self, rows: &[u32], end: u32) -> Vec<u32> {
+        let part = |row: u32| part_of(self.history, self.model, row, end).0;
+        let mut rows = rows.to_vec();
+        rows.retain(|&row| part(row) != Part::Drop);
+        rows
+    }
+
+    fn recency(&self, row: u32, end: u32) -> u32 {
+        let over = self.history.end(row as usize);
+        if over <= end {
+            over
+        } else {
+            self.history.inv[row as usize]
+        }
+    }
+
+    /// What was over before `begin`, or before the first of the rows, may have come in any order.
+    /// `None` where it would take too long to see what can matter.
+    fn scene(
+        &mut self,
+        rows: &[u32],
+        end: u32,
+        repeat: bool,
+        begin: u32,
+    ) -> Result<Option<Scene>, Stop> {
+        let mut rows = rows.to_vec();
+        rows.sort_unstable();
+        rows.dedup();
+        let first = rows
+            .first()
+            .map_or(0, |&row| self.history.inv[row as usize]);
+        let mut scene = Scene {
+            rows: Vec::new(),
+            bases: Vec::new(),
+            end,
+            repeat,
+            begin: begin.min(first),
+        };
+        let mut places: FxHashMap<Class, usize> = FxHashMap::default();
+        let mut observers = Vec::new();
+        for &row in &rows {
+            let class = class_of(self.history, self.model, row);
+            observers.push(class);
+            let (part, ret) = part_of(self.history, self.model, row, end);
+            if part == Part::Drop {
+                continue;
+            }
+            let free = free_class(self.history, self.model, row);
+            let kept = Kept {
+                inv: self.history.inv[row as usize],
+                ret: if part == Part::Must { ret } else { OPEN },
+                class: self.table.class_id(class),
+            };
+            let free = free.map(|class| self.base(&mut scene, &mut places, class));
+            scene.rows.push(Candidate {
+                row,
+                kept,
+                read: self.model.is_read(self.history, &class),
+                free,
+            });
+        }
+        let Some(useful) = self.useful(&rows, &mut observers, end)? else {
+            return Ok(None);
+        };
+        let mut candidates = rows.iter().peekable();
+        for &row in self.object.rows.iter() {
+            if self.history.inv[row as usize] >= end {
+                break;
+            }
+            if candidates.next_if(|&&next| next == row).is_some() {
+                continue;
+            }
+            let Some(class) = free_class(self.history, self.model, row) else {
+                continue;
+            };
+            if useful.get(&class) == Some(&true) || places.contains_key(&class) {
+                let at = self.base(&mut scene, &mut places, class);
+                let (from, to) = self.span(row, end);
+                scene.add(at, from, to);
+            }
+        }
+        Ok(Some(scene))
+    }
+
+    fn base(
+        &mut self,
+        scene: &mut Scene,
+        places: &mut FxHashMap<Class, usize>,
+        class: Class,
+    ) -> usize {
+        *places.entry(class).or_insert_with(|| {
+            scene.bases.push(Base {
+                class,
+                number: self.table.class_id(class),
+                rows: 0,
+                windows: Vec::new(),
+            });
+            scene.bases.len() - 1
+        })
+    }
+
+    /// When a row that is not kept can take effect.
+    fn span(&self, row: u32, end: u32) -> (u32, u32) {
+        let to = self.history.end(row as usize);
+        (
+            self.history.inv[row as usize],
+            if to >= end { OPEN } else { to },
+        )
+    }
+
+    /// The classes of other rows that what is kept can depend on, also through one another;
+    /// `Model::matters` says which. All others might as well never have happened.
+    fn useful(
+        &self,
+        candidates: &[u32],
+        observers: &mut Vec<Class>,
+        end: u32,
+    ) -> Result<Option<FxHashMap<Class, bool>>, Stop> {
+        let mut meter = self.budget.meter();
+        let mut useful: FxHashMap<Class, bool> = FxHashMap::default();
+        let mut next = candidates.iter().peekable();
+        for &row in &self.object.rows {
+            meter.tick()?;
+            if self.history.inv[row as usize] >= end {
+                break;
+            }
+            if let Some(class) = free_class(self.history, self.model, row) {
+                useful.insert(class, false);
+                if next.next_if(|&&next| next == row).is_some() {
+                    observers.push(class);
+                }
+            } else {
+                next.next_if(|&&next| next == row);
+            }
+        }
+        let mut order: Vec<Class> = useful.keys().copied().collect();
+        order.sort_unstable_by_key(|c| (c.f, c.key, c.arg, c.result, c.process, c.outcome as u8));
+        observers
+            .sort_unstable_by_key(|c| (c.f, c.key, c.arg, c.result, c.process, c.outcome as u8));
+        observers.dedup();
+        let mut from = 0;
+        let mut pairs = 0u64;
+        while from < observers.len() {
+            let fresh = observers[from..].to_vec();
+            from = observers.len();
+            pairs += (fresh.len() as u64).saturating_mul(order.len() as u64);
+            if pairs > PAIRS {
+                return Ok(None);
+            }
+            let mut rest = Vec::with_capacity(order.len());
+            for class in order {
+                meter.tick()?;
+                if fresh
+                    .iter()
+                    .any(|other| self.model.matters(self.history, &class, other))
+                {
+                    useful.insert(class, true);
+                    observers.push(class);
+                } else {
+                    rest.push(class);
+                }
+            }
+            order = rest;
+        }
+        Ok(Some(useful))
+    }
+
+    // -- probes --------------------------------------------------------------------------------
+
+    /// Whether it is certain that there is no legal order when these rows stay; `gaps` are all that
+    /// there are unless some are chosen.
+    fn illegal(
+        &mut self,
+        scene: &Scene,
+        stays: &[bool],
+        gaps: Option<&[GapAt]>,
+    ) -> Result<bool, Stop> {
+        self.budget.meter().look()?;
+        let kept: Vec<Kept> = scene
+            .rows
+            .iter()
+            .zip(stays)
+            .filter(|(_, &s)| s)
+            .map(|(c, _)| c.kept)
+            .collect();
+        let free = scene.free(stays, gaps);
+        let most = if scene.repeat {
+            REPEAT_STEPS
+        } else {
+            PROBE_STEPS
+        };
+        let granted = most.min(self.steps);
+        let mut left = granted;
+        let found = probe(&mut self.table, &kept, &free, &mut left);
+        self.steps -= granted - left;
+        self.minimal &= found != Found::GaveUp;
+        Ok(found == Found::Illegal)
+    }
+
+    // -- minimising ----------------------------------------------------------------------------
+
+    /// From a scene that is illegal when all its candidates stay.
+    fn shrink(&mut self, mut scene: Scene) -> Result<Certificate, Stop> {
+        self.minimal = true;
+        loop {
+            let kept = self.keep(&scene)?;
+            let rows: Vec<u32> = kept.iter().map(|&at| scene.rows[at].row).collect();
+            let end = kept
+                .iter()
+                .map(|&at| scene.rows[at].kept.ret)
+                .filter(|&ret| ret != OPEN);
+            let end = end.max().unwrap_or(scene.end);
+            let same = rows.len() == scene.rows.len() && end == scene.end;
+            if same {
+                let gaps = self.gaps(&scene)?;
+                return Ok(self.certificate(&scene, &gaps));
+            }
+            // Cut earlier and with fewer candidates it is illegal all the same, and what cannot
+            // matter any more is left out.
+            match self.scene(&rows, end, scene.repeat, scene.begin)? {
+                Some(next) => scene = next,
+                None => {
+                    self.minimal = false;
+                    let gaps = scene.gaps(&vec![true; scene.rows.len()]);
+                    return Ok(self.certificate(&scene, &gaps));
+                }
+            }
+        }
+    }
+
+    /// Places of the candidates that must stay.
+    fn keep(&mut self, scene: &Scene) -> Result<Vec<usize>, Stop> {
+        let mut order: Vec<usize> = (0..scene.rows.len()).collect();
+        let recency = |at: usize| {
+            let kept = scene.rows[at].kept;
+            if kept.ret == OPEN {
+                kept.inv
+            } else {
+                kept.ret
+            }
+        };
+        // Of two explanations the one by updates says more than the one by reads.
+        order.sort_by_key(|&at| (scene.rows[at].read, std::cmp::Reverse(recency(at))));
+        let mut kept = explain(&order, &mut |some| {
+            let mut stays = vec![false; scene.rows.len()];
+            some.iter().for_each(|&at| stays[at] = true);
+            self.illegal(scene, &stays, None)
+        })?;
+        kept.sort_unstable();
+        Ok(kept)
+    }
+
+    /// The gaps that it hangs on.
+    fn gaps(&mut self, scene: &Scene) -> Result<Vec<GapAt>, Stop> {
+        let stays = vec![true; scene.rows.len()];
+        let mut gaps = scene.gaps(&stays);
+        // Of two explanations the one that lies nearer to the failure is told.
+        gaps.sort_by_key(|&(at, from, to)| {
+            (
+                std::cmp::Reverse(to.unwrap_or(OPEN)),
+                std::cmp::Reverse(from),
+                at,
+            )
+        });
+        if gaps.len() > GAPS && self.illegal(scene, &stays, Some(&gaps[..GAPS]))? {
+            gaps.truncate(GAPS);
+        }
+        explain(&gaps, &mut |some| self.illegal(scene, &stays, Some(some)))
+    }
+
+    fn certificate(&self, scene: &Scene, gaps: &[GapAt]) -> Certificate {
+        let mut rows_at: FxHashMap<u32, u32> = FxHashMap::default();
+        let wanted = gaps.iter().flat_map(|&(_, from, to)| [from, to]).flatten();
+        rows_at.extend(wanted.map(|position| (position, OPEN)));
+        for &row in &self.object.rows {
+            for position in [
+                self.history.inv[row as usize],
+                self.history.ret[row as usize],
+            ] {
+                rows_at.entry(position).and_modify(|known| *known = row);
+            }
+        }
+        let side = |position: Option<u32>| position.map(|p| (p, rows_at[&p]));
+        let mut told: Vec<Gap> = gaps
+            .iter()
+            .map(|&(at, from, to)| Gap {
+                class: scene.bases[at].class,
+                after: side(from),
+                before: side(to),
+            })
+            .collect();
+        told.sort_by_key(|gap| (gap.after, gap.before, gap.class.f, gap.class.arg));
+        let last = scene
+            .rows
+            .iter()
+            .filter(|c| c.kept.ret != OPEN)
+            .max_by_key(|c| c.kept.ret);
+        Certificate {
+            key: self.object.key,
+            model: self.model.name(),
+            end: scene.end,
+            kept: scene.rows.iter().map(|candidate| candidate.row).collect(),
+            gaps: told,
+            repeat: scene.repeat,
+            blocked: last.map_or(0, |candidate| candidate.row),
+            minimal: self.minimal,
+        }
+    }
+
+    /// Nothing is weakened but by the cut.
+    fn whole(&self, blocked: u32, end: u32) -> Certificate {
+        Certificate {
+            key: self.object.key,
+            model: self.model.name(),
+            end,
+            kept: self.counting(&self.object.rows, end),
+            gaps: Vec::new(),
+            repeat: false,
+            blocked,
+            minimal: false,
+        }
+    }
+}
+
+impl Scene {
+    /// One more row of a class that is no candidate. Rows come in order of their invocations. What
+    /// was over before the first candidate began is not told apart: it may have come in any order.
+    fn add(&mut self, at: usize, from: u32, to: u32) {
+        let from = if from < self.begin { 0 } else { from };
+        let base = &mut self.bases[at];
+        base.rows += 1;
+        match base.windows.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            _ => base.windows.push((from, to)),
+        }
+    }
+
+    /// The times in which free operations of each class are under way, and how many there are.
+    fn windows(&self, stays: &[bool]) -> Vec<(u32, Vec<(u32, u32)>)> {
+        let mut more: Vec<Vec<(u32, u32)>> = vec![Vec::new(); self.bases.len()];
+        for (candidate, &stays) in self.rows.iter().zip(stays) {
+            if let (Some(free), false) = (candidate.free, stays) {
+                let to = if candidate.kept.ret >= self.end {
+                    OPEN
+                } else {
+                    candidate.kept.ret
+                };
+                more[free].push((candidate.kept.inv, to));
+            }
+        }
+        let both = self.bases.iter().zip(more);
+        both.map(|(base, mut windows)| {
+            let count = base.rows + windows.len() as u32;
+            if windows.is_empty() {
+                return (count, base.windows.clone());
+            }
+            windows.extend_from_slice(&base.windows);
+            windows.sort_unstable();
+            let mut merged: Vec<(u32, u32)> = Vec::new();
+            for (from, to) in windows {
+                match merged.last_mut() {
+                    Some(last) if from <= last.1 => last.1 = last.1.max(to),
+                    _ => merged.push((from, to)),
+                }
+            }
+            (count, merged)
+        })
+        .collect()
+    }
+
+    fn gaps(&self, stays: &[bool]) -> Vec<GapAt> {
+        let mut gaps = Vec::new();
+        for (at, (_, windows)) in self.windows(stays).iter().enumerate() {
+            let mut after = None;
+            for (i, &(from, to)) in windows.iter().enumerate() {
+                if from > 0 || i > 0 {
+                    gaps.push((at, after, Some(from)));
+                }
+                after = Some(to);
+            }
+            if let Some(to) = after.filter(|&to| to != OPEN) {
+                gaps.push((at, Some(to), None));
+            }
+        }
+        gaps
+    }
+
+    /// The free classes of a probe.
+    fn free(&self, stays: &[bool], gaps: Option<&[GapAt]>) -> Vec<Free> {
+        let mut free = Vec::new();
+        for (at, (count, windows)) in self.windows(stays).into_iter().enumerate() {
+            if count == 0 {
+                continue;
+            }
+            let windows = match gaps {
+                None => windows,
+                Some(gaps) => between(gaps.iter().filter(|gap| gap.0 == at)),
+            };
+            let most = if self.repeat {
+                ALWAYS
+            } else {
+                planted!("certify-once", u16::try_from(count).unwrap_or(ALWAYS), 1)
+            };
+            free.push(Free {
+                class: self.bases[at].number,
+                most,
+                windows,
+            });
+        }
+        free
+    }
+}
+
+/// All time but the gaps.
+fn between<'g>(gaps: impl Iterator<Item = &'g GapAt>) -> Vec<(u32, u32)> {
+    let mut gaps: Vec<_> = gaps.map(|&(_, from, to)| (from, to)).collect();
+    gaps.sort_unstable();
+    let mut windows = Vec::new();
+    let mut begin = Some(0);
+    for (from, to) in gaps {
+        if let (Some(begin), Some(from)) = (begin, from) {
+            windows.push((begin, from));
+        }
+        begin = to;
+    }
+    if let Some(begin) = begin {
+        windows.push((begin, OPEN));
+    }
+    windows
+}
+
+/// QuickXplain: some of `parts` for which `holds` is true, with none that could go; those in front
+/// are preferred. `holds` grows with its argument and is true for all of `parts`.
+fn explain<T: Copy>(
+    parts: &[T],
+    holds: &mut dyn FnMut(&[T]) -> Result<bool, Stop>,
+) -> Result<Vec<T>, Stop> {
+    if parts.is_empty() || holds(&[])? {
+        return Ok(Vec::new());
+    }
+    explain_part(&[], parts, false, holds)
+}
+
+fn explain_part<T: Copy>(
+    base: &[T],
+    parts: &[T],
+    changed: bool,
+    holds: &mut dyn FnMut(&[T]) -> Result<bool, Stop>,
+) -> Result<Vec<T>, Stop> {
+    if changed && holds(base)? {
+        return Ok(Vec::new());
+    }
+    if parts.len() <= 1 {
+        return Ok(parts.to_vec());
+    }
+    let (front, back) = parts.split_at(parts.len() / 2);
+    let with = |more: &[T]| [base, more].concat();
+    let from_back = explain_part(&with(front), back, true, holds)?;
+    let from_front = explain_part(&with(&from_back), front, !from_back.is_empty(), holds)?;
+    Ok([from_front, from_back].concat())
+}

@@ -1,0 +1,264 @@
+//! Checks a certificate again: a simple search that shares nothing with those that found the
+//! history illegal.
+//!
+//! It goes through the rows of the history itself and takes what is not kept for free, but for the
+//! gaps, in which there must indeed be nothing. Then it tries everything: between each two
+//! positions it follows all that can happen from each (done, state, spent) that can be reached. The
+//! certificate holds when nothing is left at the end.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use crate::budget::{Budget, Stop};
+use crate::certify::classes::{class_of, free_class, part_of};
+use crate::certify::{Certificate, Gap};
+use crate::history::{History, OPEN};
+use crate::model::{Class, Model, Part, Step};
+use crate::planted;
+use crate::split::Object;
+
+/// Words of all places that are tried: a certificate that is minimal needs hundreds.
+const WORDS: usize = 2_000_000;
+/// Operations that are kept.
+const KEPT: usize = 128;
+/// Pairs of classes that are looked at to see which free ones can matter.
+const PAIRS: u64 = 100_000_000;
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Checked {
+    Holds,
+    /// It does not, and why.
+    Refuted(String),
+    /// There was too much to try.
+    TooMuch,
+}
+
+struct Op {
+    inv: u32,
+    ret: u32,
+    must: bool,
+    class: Class,
+}
+
+struct Free {
+    class: Class,
+    most: u32,
+    gaps: Vec<(u32, u32)>,
+}
+
+/// Check a certificate against the object that it accuses.
+pub fn verify(
+    history: &History,
+    model: &dyn Model,
+    object: &Object,
+    certificate: &Certificate,
+    budget: &Budget,
+) -> Result<Checked, Stop> {
+    if certificate.kept.len() > KEPT {
+        return Ok(Checked::TooMuch);
+    }
+    let refuted = |text: &str| Ok(Checked::Refuted(text.to_string()));
+    if model.name() != certificate.model || object.key != certificate.key {
+        return refuted("it is of another model or key");
+    }
+    let last = history.end(certificate.blocked as usize % history.len().max(1));
+    if !certificate.kept.contains(&certificate.blocked) || last != certificate.end {
+        return refuted("the operation that cannot return does not return there");
+    }
+    check(history, model, object, certificate, budget)
+}
+
+/// The same, whatever returns at the end.
+pub(super) fn check(
+    history: &History,
+    model: &dyn Model,
+    object: &Object,
+    certificate: &Certificate,
+    budget: &Budget,
+) -> Result<Checked, Stop> {
+    let refuted = |text: &str| Ok(Checked::Refuted(text.to_string()));
+    let mut meter = budget.meter();
+    let mine: HashSet<u32> = object.rows.iter().copied().collect();
+    let kept: BTreeSet<u32> = certificate.kept.iter().copied().collect();
+    let end = certificate.end;
+    let mut ops = Vec::new();
+    for &row in &kept {
+        if !mine.contains(&row) {
+            return refuted("a row that is kept is of another key");
+        }
+        let (part, ret) = part_of(history, model, row, end);
+        if part == Part::Drop {
+            return refuted("a row that is kept does not count before the end");
+        }
+        ops.push(Op {
+            inv: history.inv[row as usize],
+            ret,
+            must: part == Part::Must,
+            class: class_of(history, model, row),
+        });
+    }
+    let mut free: HashMap<Class, Free> = HashMap::new();
+    for &row in &object.rows {
+        meter.tick()?;
+        if kept.contains(&row) || history.inv[row as usize] >= end {
+            continue;
+        }
+        let Some(class) = free_class(history, model, row) else {
+            continue;
+        };
+        let one = free.entry(class).or_insert_with(|| Free {
+            class,
+            most: 0,
+            gaps: gaps_of(&certificate.gaps, &class),
+        });
+        one.most += 1;
+        let (inv, ret) = (history.inv[row as usize], history.end(row as usize));
+        let inside = |&(from, to): &(u32, u32)| inv < to && ret > from;
+        if planted!("verify-gaps", one.gaps.iter().any(inside), false) {
+            return refuted("there is an operation in a gap");
+        }
+    }
+    let Some(free) = useful(history, model, &ops, free) else {
+        return Ok(Checked::TooMuch);
+    };
+    let mut all = Everything {
+        history,
+        model,
+        ops,
+        free,
+        repeat: certificate.repeat,
+    };
+    all.try_it(&mut meter)
+}
+
+/// Begin and end of the gaps of a class: what is open at neither is outside.
+fn gaps_of(gaps: &[Gap], class: &Class) -> Vec<(u32, u32)> {
+    let own = gaps.iter().filter(|gap| gap.class == *class);
+    own.map(|gap| {
+        (
+            gap.after.map_or(0, |a| a.0),
+            gap.before.map_or(OPEN, |b| b.0),
+        )
+    })
+    .collect()
+}
+
+/// The free classes that something kept can depend on, also through one another.
+fn useful(
+    history: &History,
+    model: &dyn Model,
+    ops: &[Op],
+    mut free: HashMap<Class, Free>,
+) -> Option<Vec<Free>> {
+    let mut found: Vec<Free> = Vec::new();
+    let mut fresh: Vec<Class> = ops.iter().map(|op| op.class).collect();
+    let mut pairs = 0;
+    while !fresh.is_empty() && !free.is_empty() {
+        pairs += fresh.len() as u64 * free.len() as u64;
+        if pairs > PAIRS {
+            return None;
+        }
+        let needed = |class: &Class| {
+            fresh
+                .iter()
+                .any(|other| model.matters(history, class, other))
+        };
+        let more: Vec<Class> = free.keys().filter(|class| needed(class)).copied().collect();
+        found.extend(more.iter().filter_map(|class| free.remove(class)));
+        fresh = more;
+    }
+    Some(found)
+}
+
+type Place = (u128, Vec<u32>, Vec<u32>);
+
+struct Everything<'a> {
+    history: &'a History,
+    model: &'a dyn Model,
+    ops: Vec<Op>,
+    free: Vec<Free>,
+    repeat: bool,
+}
+
+impl Everything<'_> {
+    fn try_it(&mut self, meter: &mut crate::budget::Meter) -> Result<Checked, Stop> {
+        let mut positions: BTreeSet<u32> = BTreeSet::new();
+        for op in &self.ops {
+            positions.extend([op.inv, op.ret]);
+        }
+        for free in &self.free {
+            positions.extend(free.gaps.iter().flat_map(|&(from, to)| [from, to]));
+        }
+        positions.insert(0);
+        positions.remove(&OPEN);
+        let spent = if self.repeat { 0 } else { self.free.len() };
+        let initial = self.model.initial(&self.history.values);
+        let mut reached: HashSet<Place> = HashSet::from([(0, initial, vec![0; spent])]);
+        let mut tried = 0;
+        let positions: Vec<u32> = positions.into_iter().collect();
+        for (i, &left) in positions.iter().enumerate() {
+            let right = positions.get(i + 1).copied().unwrap_or(OPEN);
+            let mut ahead: Vec<Place> = reached.iter().cloned().collect();
+            while let Some(place) = ahead.pop() {
+                tried += 4 + place.1.len() + place.2.len();
+                meter.tick()?;
+                if tried > WORDS {
+                    return Ok(Checked::TooMuch);
+                }
+                for next in self.after(&place, left, right) {
+                    if reached.insert(next.clone()) {
+                        ahead.push(next);
+                    }
+                }
+            }
+            for (i, op) in self.ops.iter().enumerate() {
+                if op.must && op.ret == right {
+                    reached.retain(|(done, _, _)| done >> i & 1 == 1);
+                }
+            }
+            if reached.is_empty() {
+                return Ok(Checked::Holds);
+            }
+        }
+        Ok(Checked::Refuted(
+            "there is an order of the operations that is legal".to_string(),
+        ))
+    }
+
+    /// The places one operation further on, between two positions.
+    fn after(&self, place: &Place, left: u32, right: u32) -> Vec<Place> {
+        let (done, state, spent) = place;
+        let mut found = Vec::new();
+        let step = |class: &Class| {
+            let mut next = Vec::new();
+            match self.model.step(self.history, state, class, &mut next) {
+                Step::No => None,
+                Step::Same => Some(state.clone()),
+                Step::To => Some(next),
+            }
+        };
+        for (i, op) in self.ops.iter().enumerate() {
+            if done >> i & 1 == 0 && op.inv <= left && op.ret >= right {
+                if let Some(next) = step(&op.class) {
+                    found.push((done | 1 << i, next, spent.clone()));
+                }
+            }
+        }
+        for (i, free) in self.free.iter().enumerate() {
+            let closed = free
+                .gaps
+                .iter()
+                .any(|&(from, to)| from <= left && right <= to);
+            if closed || spent.get(i).is_some_and(|&n| n >= free.most) {
+                continue;
+            }
+            if let Some(next) = step(&free.class) {
+                let mut spent = spent.clone();
+                if let Some(n) = spent.get_mut(i) {
+                    *n += 1;
+                }
+                found.push((*done, next, spent));
+            }
+        }
+        found
+    }
+}
