@@ -104,9 +104,33 @@ def porcupine(
     history: History, model: str, *, seconds: float = SECONDS, memory_bytes: int = BYTES
 ) -> Second:
     """The verdict of Porcupine."""
+    if helper() is None:
+        return Second(engine="", why="porcupine is not built (doctor tells how)")
+    try:
+        found = ask_porcupine(history, model, seconds=seconds, memory_bytes=memory_bytes)
+        validity = SAYS[found["verdict"]]
+        engine = f"porcupine {found['version'].removeprefix('v')}"
+    except subprocess.TimeoutExpired:
+        return Second(engine="", why=f"porcupine: no answer in {seconds + START_SECONDS:g} s")
+    except (OSError, ToolFault) as error:
+        return Second(engine="", why=str(error))
+    except (KeyError, TypeError, AttributeError):
+        return Second(engine="", why="porcupine gives an answer that is none")
+    why = f"{engine} used up its {found.get('why') or 'limits'}"
+    return Second(engine=engine, validity=validity, why=why)
+
+
+class ToolFault(Exception):
+    """The helper has no answer; the text says why."""
+
+
+def ask_porcupine(
+    history: History, model: str, *, seconds: float, memory_bytes: int
+) -> dict[str, Any]:
+    """The helper's answer as it gives it (`porcupine/main.go`). Raises ToolFault, OSError."""
     program = helper()
     if program is None:
-        return Second(engine="", why="porcupine is not built (doctor tells how)")
+        raise ToolFault("porcupine is not built")
     name, options = parts(model)
     asked = {
         "schema": 1,
@@ -116,32 +140,19 @@ def porcupine(
         "bytes": memory_bytes,
     }
     lines = [msgspec.json.encode(asked), *operations(history)]
-    try:
-        done = subprocess.run(
-            [program],
-            input=b"\n".join(lines),
-            capture_output=True,
-            timeout=seconds + START_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return Second(engine="", why=f"porcupine: no answer in {seconds + START_SECONDS:g} s")
-    except OSError as error:
-        return Second(engine="", why=f"porcupine: {error}")
-    return answer(done, name)
-
-
-def answer(done: subprocess.CompletedProcess[bytes], model: str) -> Second:
-    """What the helper's output says."""
+    done = subprocess.run(
+        [program],
+        input=b"\n".join(lines),
+        capture_output=True,
+        timeout=seconds + START_SECONDS,
+        check=False,
+    )
     try:
         found: dict[str, Any] = msgspec.json.decode(done.stdout)
-        validity = SAYS[found["verdict"]]
-        engine = f"porcupine {found['version'].removeprefix('v')}"
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+    except msgspec.DecodeError:
         text = done.stderr.decode(errors="replace").strip().splitlines()
-        return Second(engine="", why=text[0] if text else f"porcupine exits {done.returncode}")
-    why = f"{engine} used up its {found.get('why') or 'limits'}"
-    return Second(engine=engine, validity=validity, why=why)
+        raise ToolFault(text[0] if text else f"porcupine exits {done.returncode}") from None
+    return found
 
 
 def parts(model: str) -> tuple[str, dict[str, str]]:

@@ -8,8 +8,9 @@
 //
 // The object is a number; argument and result are any JSON; the outcome is 1 (ok), 0 (info: it may
 // have happened) or 2 (it failed, and says so); call and return are positions. The answer is a line
-// of JSON: {"verdict":"ok"|"illegal"|"unknown","why":"","cpu_ns":N,"version":"v1.3.1"}; "unknown"
-// tells whether the time or the memory was used up. Anything else is an error on standard error, and
+// of JSON: {"verdict":"ok"|"illegal"|"unknown","why":"","cpu_ns":N,"peak_bytes":N,"version":"v1.3.1"}, where
+// the CPU time is that of the search alone; "unknown" tells whether the time or the memory was used
+// up. Anything else is an error on standard error, and
 // exit code 4 for a question that it does not understand.
 package main
 
@@ -22,6 +23,7 @@ import (
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
+	"strings"
 	"syscall"
 	"time"
 
@@ -55,6 +57,7 @@ type answer struct {
 	Verdict string `json:"verdict"`
 	Why     string `json:"why"`
 	CPU     int64  `json:"cpu_ns"`
+	Peak    int64  `json:"peak_bytes"`
 	Version string `json:"version"`
 }
 
@@ -112,7 +115,7 @@ func reply(out io.Writer, verdict porcupine.CheckResult, why string, spent int64
 	names := map[porcupine.CheckResult]string{
 		porcupine.Ok: "ok", porcupine.Illegal: "illegal", porcupine.Unknown: "unknown",
 	}
-	text, err := json.Marshal(answer{names[verdict], why, spent, version()})
+	text, err := json.Marshal(answer{names[verdict], why, spent, peak(), version()})
 	if err != nil {
 		return err
 	}
@@ -239,6 +242,21 @@ func watchMemory(limit uint64, out io.Writer) {
 			}
 		}
 	}()
+}
+
+// peak is the most memory that this process held.
+func peak() int64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for _, line := range strings.Split(string(status), "\n") {
+		var kilobytes int64
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kilobytes); err == nil {
+			return kilobytes << 10
+		}
+	}
+	return 0
 }
 
 func cpu() int64 {

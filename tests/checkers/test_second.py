@@ -95,8 +95,8 @@ def test_what_nobody_confirms_says_so(hand: Hand, view: View) -> None:
         ('echo \'{"verdict":"unknown","why":"memory","version":"v9"}\'', "used up its memory"),
         ("echo nonsense >&2; exit 4", "nonsense"),
         ("exit 7", "exits 7"),
-        ("echo '{}'", "exits 0"),
-        ("echo '[1]'", "exits 0"),
+        ("echo '{}'", "an answer that is none"),
+        ("echo '[1]'", "an answer that is none"),
     ],
 )
 def test_a_helper_without_an_answer_contradicts_nobody(
