@@ -6,8 +6,8 @@ the one that the i-th *event* waits for. Operations that crashed (`info`, or ope
 say nothing and are left out, as are operations that failed. What a model says otherwise of (a
 failed cas that saw another value) counts as it says.
 
-Shrinking adds operations that are *free*: whose effect may come any number of times, or never,
-between two positions of the history. Where that time ends a *gate* stands among the events: nothing
+Shrinking adds operations that are *free*: whose effect may come a number of times, or never, between
+two positions of the history. Where that time ends a *gate* stands among the events: nothing
 has to happen there, but it is the last moment for what may happen.
 """
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from dissensus.harness.checker import Call, Model, Part
 from dissensus.harness.errors import UserError
@@ -32,8 +32,14 @@ USEFUL_STEPS_MAX = 2_000_000
 they all stay.
 """
 
-Window = tuple[int, int]
-"""Positions between which (both included) a free class may take effect."""
+
+class Window(NamedTuple):
+    """Positions between which (both included) a free class may take effect, and how often."""
+
+    begin: int
+    until: int
+    most: int
+    """0: any number of times."""
 
 
 class Several(frozenset[Any]):
@@ -234,7 +240,7 @@ class Problem:
     def _number(self, must: dict[int, int], free: Mapping[int, Window]) -> None:
         """Events in order, what arrives before each, and slots."""
         history = self.table.history
-        ends = {until for _, until in free.values() if until < ALWAYS}
+        ends = {window.until for window in free.values() if window.until < ALWAYS}
         events = [(history.ret[row], row) for row in must] + [(until, -1) for until in ends]
         events.sort()
         self._positions = [position for position, _ in events]
@@ -261,11 +267,14 @@ class Problem:
         """What may take effect, and between which events."""
         history = self.table.history
         last = len(self.cls)
-        for cls, (begin, until) in free.items():
+        number = 0
+        for cls, (begin, until, most) in free.items():
             first = bisect_left(self._positions, begin)
             # The gate of the window, where it has one, is the last event in it.
             final = last if until >= ALWAYS else bisect_left(self._positions, until)
-            self.optional[cls] = [(0, first, final)]
-        for number, row in enumerate(sorted(may, key=lambda row: history.inv[row])):
+            bits = [1 << (number + i) for i in range(most)] or [0]
+            self.optional[cls] = [(bit, first, final) for bit in bits]
+            number += most
+        for number, row in enumerate(sorted(may, key=lambda row: history.inv[row]), number):
             first = bisect_left(self._positions, history.inv[row])
             self.optional.setdefault(may[row], []).append((1 << number, first, last))

@@ -4,9 +4,10 @@ Shrinking only ever weakens what the history demands, so that what is left accus
 innocent. Of the operations up to the first return that has no legal order
 
   - a read may go;
-  - an update may become free: its effect may come any number of times, or never, between the first
-    invocation and the last return of the updates that do the same. Only where the failure does not
-    hang on them are these two bounds dropped as well, one by one;
+  - an update may become free: its effect may come as often as there are such updates (any number of
+    times, where that leads to few states), or never, between the first invocation and the last
+    return of the updates that do the same. Only where the failure does not hang on them are these
+    two bounds dropped as well, one by one;
   - an operation that returns later is open: it may take effect once, or never.
 
 What must stay as it is, is found by Junker's QuickXplain (AAAI 2004): some k log n searches for k
@@ -31,6 +32,8 @@ SECONDS = 10.0
 PROBE_CONFIGURATIONS = 200_000
 """For one search: about a second. A probe that needs more is answered with "must stay"."""
 
+FEW_STATES = 64
+"""And two for each kind of update: more are not few."""
 LOCAL_MAX = 64
 """Operations that a local proof looks at, beside what bounds the others."""
 
@@ -85,6 +88,8 @@ class Shrinker:
         self._class = {
             row: table.class_of(row, INFO) for row in self.rows if not self._is_read(row)
         }
+        self.repeat = self._few_states()
+        """Free updates may come any number of times."""
 
     def run(self) -> Shrunk:
         """The smallest certificate found within the budget."""
@@ -104,6 +109,19 @@ class Shrinker:
 
     def _is_read(self, row: int) -> bool:
         return self.table.pure[self.table.ends(row, self.end)]
+
+    def _few_states(self) -> bool:
+        """Updates lead to few states, however often they happen: those of a register do."""
+        classes = set(self._class.values())
+        most = FEW_STATES + 2 * len(classes)
+        reached = {self.table.initial}
+        ahead = [self.table.initial]
+        while ahead and len(reached) <= most:
+            state = ahead.pop()
+            fresh = {self.table.step(state, cls) for cls in classes} - reached - {-1}
+            reached |= fresh
+            ahead += fresh
+        return len(reached) <= most
 
     # -- which operations stay -------------------------------------------------------------------
 
@@ -143,9 +161,10 @@ class Shrinker:
         windows: dict[int, Window] = {}
         for row, cls in self._class.items():
             if row not in stays:
-                begin, until = windows.get(cls, (ALWAYS, -1))
+                begin, until, most = windows.get(cls, (ALWAYS, -1, 0))
                 ret = self.history.ret[row] if self._closed(row) else ALWAYS
-                windows[cls] = min(begin, self.history.inv[row]), max(until, ret)
+                most = 0 if self.repeat else most + 1
+                windows[cls] = Window(min(begin, self.history.inv[row]), max(until, ret), most)
         return windows
 
     def _probe(self, kept: Sequence[int], windows: dict[int, Window]) -> bool:
@@ -162,7 +181,7 @@ class Shrinker:
     def _bounds(self, kept: Sequence[int]) -> list[Bound]:
         """The bounds of free updates that the failure hangs on, as few different ones as can be."""
         windows = self._windows(kept)
-        sides = [(cls, side) for cls in windows for side in (0, 1) if windows[cls][side] < ALWAYS]
+        sides = [(cls, side) for cls in windows for side in (0, 1) if -1 < windows[cls][side] < ALWAYS]
         # Of two explanations the one that lies nearer to the failure is told.
         sides.sort(key=lambda one: windows[one[0]][one[1]], reverse=True)
 
@@ -190,8 +209,8 @@ class Shrinker:
             others = {windows[c][s] for c, s in needed if s == side}
             wider = [p for p in others if (p > here if side else p < here)]
             for position in sorted(wider, reverse=side == 1):
-                begin, until = windows[cls]
-                wide = (begin, position) if side else (position, until)
+                window = windows[cls]
+                wide = window._replace(until=position) if side else window._replace(begin=position)
                 if self._probe(kept, {**windows, cls: wide}):
                     windows = {**windows, cls: wide}
                     break
@@ -207,8 +226,12 @@ def _with_bounds(windows: dict[int, Window], sides: Sequence[tuple[int, int]]) -
     """The windows with these sides alone, the others without an end."""
     bounded = set(sides)
     return {
-        cls: (begin if (cls, 0) in bounded else -1, until if (cls, 1) in bounded else ALWAYS)
-        for cls, (begin, until) in windows.items()
+        cls: Window(
+            window.begin if (cls, 0) in bounded else -1,
+            window.until if (cls, 1) in bounded else ALWAYS,
+            window.most,
+        )
+        for cls, window in windows.items()
     }
 
 
