@@ -377,19 +377,19 @@ def test_a_planted_bug_is_found_by_the_comparison(
 class BoundsTooNarrow(Shrinker):
     """A free update ends with the first of its kind."""
 
-    def _windows(self, kept: Any) -> dict[int, tuple[int, int]]:
+    def _windows(self, kept: Any) -> dict[int, problem.Window]:
         windows = super()._windows(kept)
         for row, cls in self._class.items():
             if cls in windows and self._closed(row):
-                begin, until = windows[cls]
-                windows[cls] = begin, min(until, self.history.ret[row])
+                until = min(windows[cls].until, self.history.ret[row])
+                windows[cls] = windows[cls]._replace(until=until)
         return windows
 
 
 class ForgetsUpdates(Shrinker):
     """What is not kept is gone."""
 
-    def _windows(self, kept: Any) -> dict[int, tuple[int, int]]:
+    def _windows(self, kept: Any) -> dict[int, problem.Window]:
         return {}
 
 
