@@ -123,6 +123,7 @@ pub trait Model: Send + Sync {
     /// nobody can have written; false is always right.
     fn only_in(&self, _: &History, _op: &Class, _state: &mut Vec<u32>) -> bool {
         false
+    }
 
     /// Whether `other` can depend on whether `update` happens. Take operations out of a legal order,
     /// all that belong to some classes: where none of these classes matters to an operation that

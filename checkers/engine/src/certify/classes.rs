@@ -4,32 +4,6 @@ use crate::history::{History, Outcome, OPEN};
 use crate::model::{Class, Model, Part};
 use crate::values::Val;
 
-/// The class of a row.
-pub fn class_of(history: &History, model: &dyn Model, row: u32) -> Class {
-    let at = row as usize;
-    let outcome = history.outcome[at];
-    Class {
-        f: history.f[at],
-        key: if model.by_key() {
-            Val::NONE
-        } else {
-            history.key[at]
-        },
-        arg: history.arg[at],
-        result: if outcome == Outcome::Ok {
-            history.result[at]
-        } else {
-            Val::NONE
-        },
-        outcome,
-        process: if model.by_process() {
-            history.process[at]
-        } else {
-            0
-        },
-    }
-}
-
 /// How a row counts after the cut, and until when it can take effect. What returns after the cut
 /// may take effect, or not; its result counts all the same, since a legal order of the whole history
 /// has it there with that result.
@@ -38,7 +12,7 @@ pub fn part_of(history: &History, model: &dyn Model, row: u32, end: u32) -> (Par
     if history.inv[at] >= end {
         return (Part::Drop, OPEN);
     }
-    let class = class_of(history, model, row);
+    let class = Class::of(model, history, row as usize);
     let over = history.end(at);
     match model.part(history, &class) {
         Part::Must if over > end && model.is_read(history, &class) => (Part::Drop, OPEN),
@@ -52,7 +26,7 @@ pub fn part_of(history: &History, model: &dyn Model, row: u32, end: u32) -> (Par
 /// than that it was done is left out, so that there are fewer classes: what takes effect with such a
 /// result also does without one.
 pub fn free_class(history: &History, model: &dyn Model, row: u32) -> Option<Class> {
-    let mut class = class_of(history, model, row);
+    let mut class = Class::of(model, history, row as usize);
     if model.part(history, &class) == Part::Drop || model.is_read(history, &class) {
         return None;
     }

@@ -8,7 +8,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::budget::{Budget, Stop};
-use crate::certify::classes::{class_of, free_class, part_of};
+use crate::certify::classes::{free_class, part_of};
 use crate::certify::weak::{probe, Found, Free, Kept, Table, ALWAYS};
 use crate::certify::{Certificate, Gap};
 use crate::history::{History, OPEN};
@@ -177,7 +177,7 @@ impl Task<'_> {
         let mut places: FxHashMap<Class, usize> = FxHashMap::default();
         let mut observers = Vec::new();
         for &row in &rows {
-            let class = class_of(self.history, self.model, row);
+            let class = Class::of(self.model, self.history, row as usize);
             observers.push(class);
             let (part, ret) = part_of(self.history, self.model, row, end);
             if part == Part::Drop {

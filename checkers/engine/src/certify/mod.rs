@@ -24,7 +24,7 @@ mod weak;
 use crate::model::Class;
 use crate::values::Val;
 
-pub use classes::{class_of, free_class};
+pub use classes::free_class;
 pub use minimise::minimise;
 pub use replay::replay;
 pub use verify::{verify, Checked};

@@ -2,9 +2,8 @@
 //! that came one after the other stand in that order, and the model allows it from the first to the
 //! last. It asks the model alone; a pass over the rows, and one over the order.
 
-use crate::certify::classes::class_of;
 use crate::history::History;
-use crate::model::{Model, Part, Step};
+use crate::model::{Class, Model, Part, Step};
 use crate::planted;
 use crate::split::Object;
 
@@ -33,7 +32,7 @@ pub fn replay(
             ));
         }
         invoked = invoked.max(history.inv[at]);
-        let class = class_of(history, model, row);
+        let class = Class::of(model, history, row as usize);
         if model.part(history, &class) == Part::Drop {
             return Err(format!("row {row} did not happen"));
         }
@@ -46,7 +45,7 @@ pub fn replay(
     }
     let mut of_object = 0;
     for &row in &object.rows {
-        let class = class_of(history, model, row);
+        let class = Class::of(model, history, row as usize);
         if placed.get(row as usize) == Some(&true) {
             of_object += 1;
         } else if model.part(history, &class) == Part::Must {

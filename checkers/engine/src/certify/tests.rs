@@ -221,7 +221,7 @@ fn history_of(case: &Case, dice: &mut Dice, operations: usize, lies: bool) -> Hi
             Some((row, false)) => {
                 if dice.once_in(9) {
                     // It crashes, and takes effect or not.
-                    let class = class_of(&history, &*model, row as u32);
+                    let class = Class::of(&*model, &history, row);
                     let mut next = Vec::new();
                     let step = model.step(&history, &state, &class, &mut next);
                     if step == Step::To && dice.once_in(2) {
@@ -264,7 +264,7 @@ fn happen(
     let first = dice.below(results.len());
     for i in 0..results.len() {
         history.result[row] = results[(first + i) % results.len()];
-        let class = class_of(history, model, row as u32);
+        let class = Class::of(model, history, row);
         if model.accepts(history, &class).is_err() {
             continue;
         }
@@ -290,10 +290,12 @@ fn legal(history: &History, model: &dyn Model, rows: &[u32]) -> bool {
     let rows: Vec<u32> = rows
         .iter()
         .copied()
-        .filter(|&row| model.part(history, &class_of(history, model, row)) != Part::Drop)
+        .filter(|&row| model.part(history, &Class::of(model, history, row as usize)) != Part::Drop)
         .collect();
     let must: u64 = (0..rows.len())
-        .filter(|&i| model.part(history, &class_of(history, model, rows[i])) == Part::Must)
+        .filter(|&i| {
+            model.part(history, &Class::of(model, history, rows[i] as usize)) == Part::Must
+        })
         .fold(0, |mask, i| mask | 1 << i);
     let mut seen = HashSet::new();
     let mut ahead = vec![(0u64, model.initial(&history.values))];
@@ -314,7 +316,12 @@ fn legal(history: &History, model: &dyn Model, rows: &[u32]) -> bool {
                 continue;
             }
             let mut next = Vec::new();
-            match model.step(history, &state, &class_of(history, model, row), &mut next) {
+            match model.step(
+                history,
+                &state,
+                &Class::of(model, history, row as usize),
+                &mut next,
+            ) {
                 Step::No => {}
                 Step::Same => ahead.push((done | 1 << i, state.clone())),
                 Step::To => ahead.push((done | 1 << i, next)),
@@ -472,7 +479,7 @@ fn any_certificate(history: &History, model: &dyn Model, dice: &mut Dice) -> Opt
         minimal: true,
     };
     for row in 0..history.len() as u32 {
-        let class = class_of(history, model, row);
+        let class = Class::of(model, history, row as usize);
         let counts = history.inv[row as usize] < end && model.part(history, &class) != Part::Drop;
         if counts && (row == blocked || !dice.once_in(4)) {
             certificate.kept.push(row);
@@ -577,7 +584,8 @@ fn orders_are_replayed() {
                 swapped += usize::from(late);
                 let mut less = order.clone();
                 let gone = less.remove(i);
-                if model.part(&history, &class_of(&history, &*model, gone)) == Part::Must {
+                if model.part(&history, &Class::of(&*model, &history, gone as usize)) == Part::Must
+                {
                     assert!(replay(&history, &*model, &object, &less).is_err());
                 }
             }
@@ -591,14 +599,14 @@ fn some_order(history: &History, model: &dyn Model, rows: &[u32]) -> Option<Vec<
     let rows: Vec<u32> = rows
         .iter()
         .copied()
-        .filter(|&row| model.part(history, &class_of(history, model, row)) != Part::Drop)
+        .filter(|&row| model.part(history, &Class::of(model, history, row as usize)) != Part::Drop)
         .collect();
     let mut seen = HashSet::new();
     let mut ahead = vec![(Vec::<u32>::new(), model.initial(&history.values))];
     while let Some((order, state)) = ahead.pop() {
         let waiting = |row: &&u32| {
             !order.contains(row)
-                && model.part(history, &class_of(history, model, **row)) == Part::Must
+                && model.part(history, &Class::of(model, history, **row as usize)) == Part::Must
         };
         let bound = rows
             .iter()
@@ -618,8 +626,12 @@ fn some_order(history: &History, model: &dyn Model, rows: &[u32]) -> Option<Vec<
                 continue;
             }
             let mut next = Vec::new();
-            let after = match model.step(history, &state, &class_of(history, model, row), &mut next)
-            {
+            let after = match model.step(
+                history,
+                &state,
+                &Class::of(model, history, row as usize),
+                &mut next,
+            ) {
                 Step::No => continue,
                 Step::Same => state.clone(),
                 Step::To => next,

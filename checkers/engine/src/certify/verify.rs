@@ -9,7 +9,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::budget::{Budget, Stop};
-use crate::certify::classes::{class_of, free_class, part_of};
+use crate::certify::classes::{free_class, part_of};
 use crate::certify::{Certificate, Gap};
 use crate::history::{History, OPEN};
 use crate::model::{Class, Model, Part, Step};
@@ -93,7 +93,7 @@ pub(super) fn check(
             inv: history.inv[row as usize],
             ret,
             must: part == Part::Must,
-            class: class_of(history, model, row),
+            class: Class::of(model, history, row as usize),
         });
     }
     let mut free: HashMap<Class, Free> = HashMap::new();

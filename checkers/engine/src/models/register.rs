@@ -168,6 +168,21 @@ impl Model for Register {
         value.is_some()
     }
 
+    /// What nothing looks for might as well never have been there.
+    fn matters(&self, history: &History, update: &Class, other: &Class) -> bool {
+        let set = match self.act(history, update) {
+            Act::Write => update.arg,
+            Act::Cas(_, to) => to,
+            _ => return false,
+        };
+        match self.act(history, other) {
+            Act::Read => self.seen(other) == Some(set),
+            Act::Cas(from, _) => from == set,
+            Act::Not(from) => from != set,
+            Act::Write | Act::Wrong => false,
+        }
+    }
+
     fn part(&self, history: &History, op: &Class) -> Part {
         match op.outcome {
             Outcome::Ok => Part::Must,
