@@ -71,7 +71,7 @@ impl Question {
         let kinds: &[Kind] = match self.base {
             Base::G0 => &[Kind::Ww],
             Base::G1c => &[Kind::Ww, Kind::Wr],
-            _ => &[Kind::Ww, Kind::Wr, Kind::Rw],
+            _ => &[Kind::Ww, Kind::Wr, Kind::Rw, Kind::Inferred],
         };
         let mut bits = Kind::Link.bit() | Kind::Process.bit() | Kind::Realtime.bit();
         bits |= kinds.iter().map(|kind| kind.bit()).sum::<u8>();
@@ -156,26 +156,21 @@ pub fn hunt(
     let small = shrink(rest, &components, meter)?;
     let mut hunter = Hunter::new(history, &small);
     for base in BASES {
+        // Every order of a process is one of real time: with real time only what is shorter is new.
+        let mut below = usize::MAX;
         for mode in MODES {
-            let sure = Question {
-                base,
-                mode,
-                sure: base == Base::G0,
-            };
-            let mut found = hunter.ask(sure, explain, meter)?;
-            if !found && base == Base::G0 {
-                found = hunter.ask(
-                    Question {
-                        sure: false,
-                        ..sure
-                    },
-                    explain,
-                    meter,
-                )?;
+            let sure = base == Base::G0;
+            let question = Question { base, mode, sure };
+            let mut found = hunter.ask(question, below, explain, meter)?;
+            if found.is_none() && sure {
+                let unsure = Question {
+                    sure: false,
+                    ..question
+                };
+                found = hunter.ask(unsure, below, explain, meter)?;
             }
-            // Every order of a process is one of real time: the third answer would be the second.
-            if found && mode == Mode::Process {
-                break;
+            if mode == Mode::Process {
+                below = found.unwrap_or(below);
             }
         }
     }
@@ -250,13 +245,15 @@ impl<'a> Hunter<'a> {
         }
     }
 
-    /// The shortest cycle of a kind in each component; whether there is any.
+    /// The shortest cycle of a kind in each component, if it has fewer than `below` steps; the
+    /// length of the shortest of all.
     fn ask(
         &mut self,
         question: Question,
+        below: usize,
         explain: &dyn Fn(u32, u32, &Arc) -> Step,
         meter: &mut Meter,
-    ) -> Result<bool, Stop> {
+    ) -> Result<Option<usize>, Stop> {
         let components = self.rest.graph.components(question.filter(), meter)?;
         let mut place = vec![NOBODY; self.rest.graph.nodes()];
         for (number, nodes) in (0u32..).zip(&components) {
@@ -264,18 +261,19 @@ impl<'a> Hunter<'a> {
                 place[node as usize] = number;
             }
         }
-        let mut any = false;
+        let mut least: Option<usize> = None;
         let mut told = 0;
         for nodes in &components {
             if told == COMPONENTS_MAX {
                 break;
             }
             let mut work = WORK_MAX;
-            let best = self.shortest(question, nodes, &place, &mut work, meter)?;
+            let best = self.shortest(question, below, nodes, &place, &mut work, meter)?;
             self.visited += WORK_MAX - work;
             match best {
                 Some(path) => {
-                    any = true;
+                    let length = self.steps(&path).len();
+                    least = Some(least.map_or(length, |least| least.min(length)));
                     told += 1;
                     let anomaly = self.anomaly(question, &path, work > 0, explain);
                     self.found.push(anomaly);
@@ -284,13 +282,14 @@ impl<'a> Hunter<'a> {
                 None => {}
             }
         }
-        Ok(any)
+        Ok(least)
     }
 
-    /// The arcs of a shortest cycle, as (node, arc).
+    /// The arcs of a shortest cycle of fewer than `below` steps, as (node, arc).
     fn shortest(
         &mut self,
         question: Question,
+        below: usize,
         nodes: &[u32],
         place: &[u32],
         work: &mut u64,
@@ -299,7 +298,7 @@ impl<'a> Hunter<'a> {
         let rest = self.rest;
         let filter = question.filter();
         let mut best: Option<Vec<(u32, u32)>> = None;
-        let mut length = usize::MAX;
+        let mut length = below;
         for &node in nodes {
             for at in rest.graph.range(node) {
                 let arc = &rest.graph.arcs[at];
@@ -343,35 +342,40 @@ impl<'a> Hunter<'a> {
         let mut steps = 1;
         while !here.is_empty() && steps < below {
             let mut next = Vec::new();
-            let mut at = 0;
-            while at < here.len() {
-                let from: u32 = here[at];
-                at += 1;
-                let Reached { node, state, .. } = self.reached[from as usize];
-                for index in graph.range(node) {
-                    meter.tick()?;
-                    if *work == 0 {
-                        return Ok(None);
-                    }
-                    *work -= 1;
-                    let arc = &graph.arcs[index];
-                    let link = arc.kind == Kind::Link;
-                    let inside = place[arc.to as usize] == place[target as usize];
-                    if !inside || !filter.takes(arc) || (question.sure && self.unsure(arc.to)) {
+            // Links cost nothing: all that they lead to is as near, and only then comes what is not.
+            for helpers in [true, false] {
+                let mut at = 0;
+                while let Some(&from) = here.get(at) {
+                    at += 1;
+                    let Reached { node, state, .. } = self.reached[from as usize];
+                    if (rest.row[node as usize] == NOBODY) != helpers {
                         continue;
                     }
-                    let Some(state) = question.next(state, arc) else {
-                        continue;
-                    };
-                    if arc.to == target {
-                        let closes = question.accepts(state) && steps + usize::from(!link) < below;
-                        if closes {
-                            return Ok(self.path(target, from, index as u32));
+                    for index in graph.range(node) {
+                        meter.tick()?;
+                        if *work == 0 {
+                            return Ok(None);
                         }
-                        continue;
+                        *work -= 1;
+                        let arc = &graph.arcs[index];
+                        let inside = place[arc.to as usize] == place[target as usize];
+                        if !inside || !filter.takes(arc) || (question.sure && self.unsure(arc.to)) {
+                            continue;
+                        }
+                        let Some(state) = question.next(state, arc) else {
+                            continue;
+                        };
+                        let link = arc.kind == Kind::Link;
+                        if arc.to != target {
+                            let into = if link { &mut here } else { &mut next };
+                            self.reach(arc.to, state, (from, index as u32), into);
+                        } else if question.accepts(state) && steps + usize::from(!link) < below {
+                            let path = self.path(target, from, index as u32);
+                            if path.is_some() {
+                                return Ok(path);
+                            }
+                        }
                     }
-                    let into = if link { &mut here } else { &mut next };
-                    self.reach(arc.to, state, (from, index as u32), into);
                 }
             }
             here = next;
@@ -446,7 +450,8 @@ impl<'a> Hunter<'a> {
             .map(|&(from, to, at)| explain(from, to, &self.rest.graph.arcs[at as usize]))
             .collect();
         let mut rows: Vec<u32> = steps.iter().map(|step| step.from).collect();
-        rows.extend(steps.iter().map(|step| step.by).filter(|&by| by != NOBODY));
+        let witnesses = steps.iter().flat_map(|step| [step.by, step.also]);
+        rows.extend(witnesses.filter(|&by| by != NOBODY));
         rows.sort_unstable();
         rows.dedup();
         Anomaly {

@@ -23,12 +23,15 @@ pub enum Kind {
     Realtime = 4,
     /// Goes on from a helper node.
     Link = 5,
+    /// Its version came first, as reads show: else there would be a cycle with one rw, and this one
+    /// counts only where such cycles do.
+    Inferred = 6,
 }
 
 impl Kind {
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Ww => "ww",
+            Kind::Ww | Kind::Inferred => "ww",
             Kind::Wr => "wr",
             Kind::Rw => "rw",
             Kind::Process => "process",

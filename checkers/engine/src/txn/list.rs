@@ -311,16 +311,7 @@ impl<'a> Lists<'a> {
     /// What stands behind an edge.
     fn step(&self, from: u32, to: u32, arc: &Arc) -> Step {
         let txns = self.txns;
-        let mut step = Step {
-            from,
-            to,
-            kind: arc.kind,
-            key: Val::NONE,
-            value: Val::NONE,
-            next: Val::NONE,
-            by: NOBODY,
-            why: "",
-        };
+        let mut step = Step::bare(from, to, arc.kind);
         if matches!(arc.kind, Kind::Process | Kind::Realtime | Kind::Link) {
             return step;
         }

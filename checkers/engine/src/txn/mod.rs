@@ -14,7 +14,9 @@ pub mod order;
 pub mod register;
 pub mod report;
 pub mod scan;
+pub mod serial;
 pub mod txns;
+pub mod versions;
 
 #[cfg(test)]
 mod tests;

@@ -22,8 +22,12 @@ pub struct Step {
     pub next: Val,
     /// The row whose read shows that `value` came before `next`, `NOBODY` where no read saw `next`.
     pub by: u32,
-    /// How the order of the two versions is known: "read", "unseen", "initial", "wrote-after",
-    /// "process", "realtime"; empty where no order of versions is needed.
+    /// The other row that shows it, for "process" and "realtime": `by` knew `value`, and came before
+    /// this one, which knew `next`.
+    pub also: u32,
+    /// How the order of the two versions is known: "read" (one list shows both), "unseen" (no list
+    /// shows `next`), "initial" (nothing comes before the initial version), "update" (`by` read the
+    /// one and wrote the other), "process", "realtime"; empty where no order of versions is needed.
     pub why: &'static str,
 }
 
@@ -113,6 +117,23 @@ impl Found {
     }
 }
 
+impl Step {
+    /// A step of which no more is known than its edge.
+    pub fn bare(from: u32, to: u32, kind: Kind) -> Step {
+        Step {
+            from,
+            to,
+            kind,
+            key: Val::NONE,
+            value: Val::NONE,
+            next: Val::NONE,
+            by: NOBODY,
+            also: NOBODY,
+            why: "",
+        }
+    }
+}
+
 impl Anomaly {
     fn write_json(&self, history: &History, out: &mut String) {
         let values = &history.values;
@@ -131,16 +152,17 @@ impl Anomaly {
             }
             let _ = write!(
                 out,
-                "{{\"from\":{},\"to\":{},\"edge\":\"{}\",\"why\":\"{}\",\"by\":",
+                "{{\"from\":{},\"to\":{},\"edge\":\"{}\",\"why\":\"{}\"",
                 step.from,
                 step.to,
                 step.kind.name(),
                 step.why
             );
-            if step.by == NOBODY {
-                out.push_str("null");
-            } else {
-                let _ = write!(out, "{}", step.by);
+            for (name, row) in [("by", step.by), ("also", step.also)] {
+                let _ = match row {
+                    NOBODY => write!(out, ",\"{name}\":null"),
+                    row => write!(out, ",\"{name}\":{row}"),
+                };
             }
             for (name, value) in [
                 ("key", step.key),

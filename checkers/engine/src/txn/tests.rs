@@ -144,3 +144,70 @@ fn anomalies_of_lists_without_cycles() {
         assert_eq!(lists(text), expected, "{text}");
     }
 }
+
+fn registers(text: &str) -> Vec<String> {
+    names(text, Workload::RwRegister)
+}
+
+#[test]
+fn legal_registers_have_a_serial_order() {
+    for text in [
+        "0: wx1; 1: rx1",
+        "0: wx1; 1: rx",
+        "0 1-2: wx1 wy1; 1 3-4: rx1 wx2; 0 5-6: rx2 ry1",
+        "0?: wx1; 1 5-6: rx; 1 7-8: rx1",
+        "0?: wx1; 1 5-6: rx",
+        "0!: wx1; 1: rx",
+        "0 1-9: wx1; 1 1-9: wx2; 2 10-12: rx1; 3 11-13: rx1",
+        "0: wx1 wy1; 1: wx2 wy2; 2: rx1 ry1; 3: rx2 ry2",
+    ] {
+        assert_eq!(registers(text), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn anomalies_of_registers() {
+    for (text, expected) in [
+        ("0: wx1; 1: rx2", &["garbage-read"][..]),
+        ("0!: wx1; 1: rx1", &["G1a"]),
+        ("0: wx1 wx2; 1: rx1", &["G1b"]),
+        ("0: wx1 rx2; 1: wx2", &["internal"]),
+        ("0: rx1 wx1", &["future-read"]),
+        ("0: wx1 ry1; 1: wy1 rx1", &["G1c"]),
+        ("0: rx wx1; 1: rx wx2", &["G2-item", "lost-update"]),
+        ("0: rx wy1; 1: ry wx1", &["G2-item"]),
+        ("0: wx1 wy1; 1: rx1 ry", &["G-single-item"]),
+        // Stale: found without any option.
+        (
+            "0 1-2: wx1; 0 3-4: wx2; 1 5-6: rx1",
+            &["G-single-item-realtime"],
+        ),
+        (
+            "0 1-2: wx1; 0 3-4: wx2; 0 5-6: rx1",
+            &["G-single-item-process"],
+        ),
+        ("0 1-2: wx1; 1 3-4: rx", &["G-single-item-realtime"]),
+        (
+            "0 1-90: wx1; 1 1-90: wx2; 2 1-2: rx1; 3 3-4: rx2; 4 5-6: rx1",
+            &["G-nonadjacent-item-realtime", "G-single-item-realtime"],
+        ),
+        // Two versions of each of two keys, in orders that no version order explains.
+        ("0: wx1 wy1; 1: wx2 wy2; 2: rx1 ry2", &["no-serial-order"]),
+    ] {
+        assert_eq!(registers(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn the_shortest_cycle_leaps_over_what_lies_between() {
+    let text = "0 1-2: ax1 az1; 0 3-4: ax2 az2; 0 5-6: az3; 1 7-8: rx1 rz123";
+    let h = history(text, Workload::ListAppend);
+    let found = judge(&h, Workload::ListAppend, &Budget::unlimited()).unwrap();
+    let steps = |name: &str| {
+        let anomaly = found.anomalies.iter().find(|a| a.name == name);
+        anomaly.map(|a| a.steps.len())
+    };
+    assert_eq!(steps("G-single-item"), Some(3));
+    assert_eq!(steps("G-single-item-process"), Some(3));
+    assert_eq!(steps("G-single-item-realtime"), Some(2));
+}
