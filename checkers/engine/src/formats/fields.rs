@@ -92,6 +92,21 @@ impl Fields {
         Ok(())
     }
 
+    /// Take a plain number, where the field is one for numbers.
+    #[inline]
+    pub fn set_number(&mut self, field: Field, number: u64) -> bool {
+        match field {
+            Field::Process if number < u64::from(PROCESS_END) => {
+                self.who = Who::Number(number as u32);
+            }
+            Field::Time => self.event.time = number as i64,
+            Field::Index => self.event.index = number as i64,
+            _ => return false,
+        }
+        self.give(field);
+        true
+    }
+
     /// Hand the event over. `at` is where the record begins in its block.
     #[inline]
     pub fn send(&mut self, at: usize, sink: &mut impl Sink) -> Result<(), Halt> {

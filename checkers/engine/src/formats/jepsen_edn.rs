@@ -5,11 +5,13 @@
 //! What happened before what is the order of the maps; `:index` and `:time` say nothing of it. An
 //! event of a process that has a name is a nemesis's. An event without `:f` is a transaction.
 
-use super::edn::{keyword_name, tag, Edn};
-use super::fields::{Field, Fields};
+use super::edn::{ends_token, is_space, keyword_name, tag, Edn};
+use super::fields::{Field, Fields, Who};
 use super::pair::Sink;
-use super::scan::{Cursor, Halt};
+use super::scan::{digits, Cursor, Halt, Scan};
+use super::template::{Literal, Read, Spans, Syntax, Templates};
 use super::text::Reader;
+use crate::values::{Val, Values};
 
 /// The reader of EDN histories.
 #[derive(Default)]
@@ -17,10 +19,42 @@ pub struct JepsenEdn {
     edn: Edn,
     /// The bracket that ends the vector or list that is open around the maps.
     close: Option<u8>,
+    templates: Templates,
+    /// Where the values of the record stand that is being read.
+    spans: Spans,
+    /// No fast path: every record goes through the general reader.
+    general: bool,
+}
+
+impl Syntax for Edn {
+    fn value(&mut self, c: &mut Cursor, values: &mut Values) -> Scan<Val> {
+        Edn::value(self, c, values)
+    }
+
+    #[inline]
+    fn after_value(byte: u8) -> bool {
+        is_space(byte) || byte == b'}'
+    }
+
+    #[inline]
+    fn before_value(byte: u8) -> bool {
+        is_space(byte)
+    }
+
+    #[inline]
+    fn types() -> [Literal; 4] {
+        const TYPES: [Literal; 4] = [
+            Literal::new(b":invoke"),
+            Literal::new(b":ok"),
+            Literal::new(b":fail"),
+            Literal::new(b":info"),
+        ];
+        TYPES
+    }
 }
 
 impl Reader for JepsenEdn {
-    fn record<S: Sink>(&mut self, c: &mut Cursor, base: u64, sink: &mut S) -> Result<bool, Halt> {
+    fn record<S: Sink>(&mut self, c: &mut Cursor, base: u64, sink: &mut S) -> Scan<bool> {
         loop {
             self.edn.space(c, &mut sink.history().values)?;
             let Some(&byte) = c.bytes.get(c.at) else {
@@ -32,7 +66,9 @@ impl Reader for JepsenEdn {
             };
             match byte {
                 b'{' => {
-                    self.map(c, base, sink)?;
+                    if !self.templates.read(&mut self.edn, c, base, sink)? {
+                        self.map(c, base, sink)?;
+                    }
                     return Ok(true);
                 }
                 b'[' if self.close.is_none() => self.close = Some(b']'),
@@ -59,9 +95,17 @@ impl Reader for JepsenEdn {
 }
 
 impl JepsenEdn {
+    pub fn new(general: bool) -> JepsenEdn {
+        JepsenEdn {
+            general,
+            ..JepsenEdn::default()
+        }
+    }
+
     fn map<S: Sink>(&mut self, c: &mut Cursor, base: u64, sink: &mut S) -> Result<(), Halt> {
         let start = c.at;
         let mut fields = Fields::new(base + start as u64);
+        self.spans.clear();
         c.at += 1;
         loop {
             self.edn.space(c, &mut sink.history().values)?;
@@ -82,12 +126,41 @@ impl JepsenEdn {
             if c.peek()? == b'}' {
                 return Err(Halt::bad(at, "a key without a value"));
             }
-            let history = sink.history();
-            let value = self.edn.value(c, &mut history.values)?;
-            fields.set(field, value, value_at, history)?;
+            self.set(field, c, &mut fields, sink)?;
+            self.spans.push((field, value_at, c.at));
         }
         c.at += 1;
-        fields.send(start, sink)
+        let end = c.at;
+        fields.send(start, sink)?;
+        if !self.general && fields.who != Who::Name {
+            let read = Read {
+                spans: &self.spans,
+                f: fields.event.f,
+            };
+            self.templates.learn::<Edn>(c.bytes, start, end, &read);
+        }
+        Ok(())
+    }
+
+    /// Read a field's value.
+    fn set<S: Sink>(
+        &mut self,
+        field: Field,
+        c: &mut Cursor,
+        fields: &mut Fields,
+        sink: &mut S,
+    ) -> Scan<()> {
+        if let Some((number, end)) = digits(c.bytes, c.at) {
+            let whole = c.bytes.get(end).is_some_and(|&byte| ends_token(byte));
+            if whole && fields.set_number(field, number) {
+                c.at = end;
+                return Ok(());
+            }
+        }
+        let at = c.at;
+        let history = sink.history();
+        let value = self.edn.value(c, &mut history.values)?;
+        fields.set(field, value, at, history)
     }
 }
 

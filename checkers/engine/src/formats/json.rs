@@ -195,7 +195,9 @@ pub fn unicode(c: &mut Cursor) -> Result<char, Halt> {
     char::from_u32(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)).ok_or_else(wrong)
 }
 
-fn in_number(byte: Option<&u8>) -> bool {
+/// Whether a number goes on here; so it does at the end of the block.
+#[inline]
+pub fn in_number(byte: Option<&u8>) -> bool {
     byte.is_none_or(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
 }
 

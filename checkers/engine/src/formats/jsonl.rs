@@ -6,11 +6,12 @@
 //! and fields of other names are skipped. `x` holds hints of the server's order.
 
 use super::fields::{Field, Fields, Who};
-use super::json::Json;
+use super::json::{in_number, is_space, Json};
 use super::pair::{Sink, Type};
-use super::scan::{Cursor, Halt};
+use super::scan::{digits, Cursor, Halt, Scan};
+use super::template::{Literal, Read, Spans, Syntax, Templates};
 use super::text::Reader;
-use crate::values::Val;
+use crate::values::{Val, Values};
 
 /// The reader of JSON histories.
 #[derive(Default)]
@@ -20,6 +21,38 @@ pub struct Jsonl {
     array: bool,
     /// A comma must stand before the next object of the array.
     comma: bool,
+    templates: Templates,
+    /// Where the values of the record stand that is being read.
+    spans: Spans,
+    /// No fast path: every record goes through the general reader.
+    general: bool,
+}
+
+impl Syntax for Json {
+    fn value(&mut self, c: &mut Cursor, values: &mut Values) -> Scan<Val> {
+        Json::value(self, c, values)
+    }
+
+    #[inline]
+    fn after_value(byte: u8) -> bool {
+        is_space(byte) || byte == b',' || byte == b'}'
+    }
+
+    #[inline]
+    fn before_value(byte: u8) -> bool {
+        is_space(byte) || byte == b':'
+    }
+
+    #[inline]
+    fn types() -> [Literal; 4] {
+        const TYPES: [Literal; 4] = [
+            Literal::new(b"\"invoke\""),
+            Literal::new(b"\"ok\""),
+            Literal::new(b"\"fail\""),
+            Literal::new(b"\"info\""),
+        ];
+        TYPES
+    }
 }
 
 /// Field and rank of a name: of two names of a field the one of the smaller rank counts.
@@ -50,7 +83,7 @@ fn field_of(name: &str) -> (Field, u8) {
 const FIELDS: usize = Field::Other as usize;
 
 impl Reader for Jsonl {
-    fn record<S: Sink>(&mut self, c: &mut Cursor, base: u64, sink: &mut S) -> Result<bool, Halt> {
+    fn record<S: Sink>(&mut self, c: &mut Cursor, base: u64, sink: &mut S) -> Scan<bool> {
         loop {
             self.json.space(c);
             let Some(&byte) = c.bytes.get(c.at) else {
@@ -68,7 +101,9 @@ impl Reader for Jsonl {
                     return Err(Halt::bad(c.at, "not JSON: expected ',' or ']'"));
                 }
                 b'{' => {
-                    self.object(c, base, sink)?;
+                    if !self.templates.read(&mut self.json, c, base, sink)? {
+                        self.object(c, base, sink)?;
+                    }
                     self.comma = true;
                     return Ok(true);
                 }
@@ -85,8 +120,16 @@ impl Reader for Jsonl {
 }
 
 impl Jsonl {
-    fn object<S: Sink>(&mut self, c: &mut Cursor, base: u64, sink: &mut S) -> Result<(), Halt> {
+    pub fn new(general: bool) -> Jsonl {
+        Jsonl {
+            general,
+            ..Jsonl::default()
+        }
+    }
+
+    fn object<S: Sink>(&mut self, c: &mut Cursor, base: u64, sink: &mut S) -> Scan<()> {
         let start = c.at;
+        self.spans.clear();
         // Value, rank and place of each field.
         let mut found = [(Val::NONE, u8::MAX, start); FIELDS];
         c.at += 1;
@@ -97,7 +140,17 @@ impl Jsonl {
             self.json.space(c);
             let at = c.at;
             let (field, rank) = field_of(self.json.key(c)?);
-            let value = self.json.value(c, &mut sink.history().values)?;
+            self.json.space(c);
+            let value_at = c.at;
+            let value = match digits(c.bytes, c.at) {
+                // A number that nobody asks for needs no place.
+                Some((_, end)) if field == Field::Other && !in_number(c.bytes.get(end)) => {
+                    c.at = end;
+                    Val::NIL
+                }
+                _ => self.json.value(c, &mut sink.history().values)?,
+            };
+            self.spans.push((field, value_at, c.at));
             if let Some(slot) = found.get_mut(field as usize) {
                 if rank <= slot.1 {
                     *slot = (value, rank, at);
@@ -127,7 +180,16 @@ impl Jsonl {
             let at = found[Field::Process as usize].2;
             return Err(Halt::bad(at, "process must be a number from 0"));
         }
-        fields.send(start, sink)
+        let end = c.at;
+        fields.send(start, sink)?;
+        if !self.general && matches!(fields.who, Who::Number(_)) {
+            let read = Read {
+                spans: &self.spans,
+                f: fields.event.f,
+            };
+            self.templates.learn::<Json>(c.bytes, start, end, &read);
+        }
+        Ok(())
     }
 }
 

@@ -49,7 +49,10 @@ pub fn event_of(line: &[u8]) -> Option<(usize, usize, usize, Type)> {
         let process_end = colon - gap;
         let word = before.get(..process_end)?;
         let length = word.iter().rev().take_while(|&&byte| !blank(byte)).count();
-        if gap > 0 && length > 0 && blank(*line.get(end).unwrap_or(&b' ')) {
+        let process = word.get(process_end - length..)?;
+        let number = process.iter().all(u8::is_ascii_digit);
+        let named = number || process.first() == Some(&b':');
+        if gap > 0 && length > 0 && named && blank(*line.get(end).unwrap_or(&b' ')) {
             return Some((process_end - length, process_end, end, kind));
         }
     }

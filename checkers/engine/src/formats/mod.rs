@@ -13,6 +13,7 @@ pub mod pair;
 mod scan;
 pub mod source;
 mod spans;
+mod template;
 pub mod text;
 
 pub use detect::Format;
@@ -33,6 +34,8 @@ pub struct Options {
     pub format: Option<Format>,
     /// A tail that is cut is left out, and so is whatever else cannot be read, which is a hole.
     pub salvage: bool,
+    /// Every record goes through the general reader: slow, and no other answer.
+    pub general: bool,
 }
 
 /// The history of a file. Err has the place of what is wrong.
@@ -50,7 +53,7 @@ pub fn read(source: Source<'_>, options: &Options, budget: &Budget) -> Result<Hi
         error
     };
     let mut pairer = Pairer::new(options.salvage);
-    let read = read_into(format, source, options.salvage, &mut pairer, budget);
+    let read = read_into(format, source, options, &mut pairer, budget);
     let (end, about) = read.map_err(located)?;
     let (mut history, odd) = pairer.finish();
     history.about = about;
@@ -67,12 +70,13 @@ pub fn read(source: Source<'_>, options: &Options, budget: &Budget) -> Result<Hi
 pub fn read_into<S: Sink>(
     format: Format,
     source: Source<'_>,
-    salvage: bool,
+    options: &Options,
     sink: &mut S,
     budget: &Budget,
 ) -> Result<(End, About)> {
-    let mut edn = jepsen_edn::JepsenEdn::default();
-    let mut json = jsonl::Jsonl::default();
+    let salvage = options.salvage;
+    let mut edn = jepsen_edn::JepsenEdn::new(options.general);
+    let mut json = jsonl::Jsonl::new(options.general);
     let end = match format {
         Format::Edn => text::drive(&mut edn, source, salvage, sink, budget),
         Format::Json => text::drive(&mut json, source, salvage, sink, budget),

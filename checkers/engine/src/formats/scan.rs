@@ -83,16 +83,34 @@ impl<'a> Cursor<'a> {
 #[inline]
 pub fn digits(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     let rest = bytes.get(at..)?;
-    if let Some(eight) = rest.first_chunk::<8>() {
-        let word = u64::from_le_bytes(*eight);
-        let n = leading_digits(word);
-        if n < 8 {
-            if n == 0 || (n > 1 && eight[0] == b'0') {
-                return None;
-            }
-            return Some((eight_digits(word << (64 - 8 * n)), at + n));
+    let Some(sixteen) = rest.first_chunk::<16>() else {
+        return slow_digits(rest, at);
+    };
+    let word = u128::from_le_bytes(*sixteen);
+    let (low, high) = (word as u64, (word >> 64) as u64);
+    let n = leading_digits(low);
+    if n < 8 {
+        if n == 0 || (n > 1 && sixteen[0] == b'0') {
+            return None;
         }
+        return Some((eight_digits(low << (64 - 8 * n)), at + n));
     }
+    let more = leading_digits(high);
+    if more == 8 || sixteen[0] == b'0' {
+        return slow_digits(rest, at);
+    }
+    let tail = if more == 0 {
+        0
+    } else {
+        eight_digits(high << (64 - 8 * more))
+    };
+    Some((eight_digits(low) * TENS[more] + tail, at + 8 + more))
+}
+
+const TENS: [u64; 8] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+#[cold]
+fn slow_digits(rest: &[u8], at: usize) -> Option<(u64, usize)> {
     let mut value = 0u64;
     for (n, &byte) in rest.iter().enumerate() {
         if !byte.is_ascii_digit() {

@@ -28,7 +28,11 @@ pub fn read(
     let format = format.map_err(guard::to_python)?;
     let cpu_ns = cpu_s.map_or(u64::MAX, |s| (s.max(0.0) * 1e9) as u64);
     let budget = Budget::new(cpu_ns, memory_bytes.unwrap_or(usize::MAX), u64::MAX);
-    let options = Options { format, salvage };
+    let options = Options {
+        format,
+        salvage,
+        general: false,
+    };
     let inner = guard::run(py, &budget, watch, || {
         formats::read(Source::Path(&path), &options, &budget)
             .map_err(|error| Error::new(error.in_file(&path.to_string_lossy())))

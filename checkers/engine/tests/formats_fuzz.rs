@@ -1,0 +1,239 @@
+//! Damaged files through every reader: an error or a history, never a crash; and the fast path says
+//! what the general reader says.
+//!
+//! FUZZ=1000000 cargo test --release --test formats_fuzz -- --ignored --nocapture
+
+use std::path::PathBuf;
+
+use dissensus_engine::budget::Budget;
+use dissensus_engine::formats::{read, Options, Source};
+use dissensus_engine::history::History;
+use dissensus_engine::values::Val;
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n.max(1) as u64) as usize
+    }
+}
+
+/// The hand-made files, and some lines as programs write them.
+fn corpus() -> Vec<Vec<u8>> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/checkers/formats");
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file() && path.extension().is_none_or(|e| e != "py"))
+        .collect();
+    paths.sort();
+    let mut files: Vec<Vec<u8>> = paths
+        .iter()
+        .map(|path| std::fs::read(path).unwrap())
+        .collect();
+    assert!(files.len() >= 12, "{paths:?}");
+    for shape in 0..4 {
+        files.push(regular(shape).into_bytes());
+    }
+    files
+}
+
+/// Lines alike, in one of some shapes.
+fn regular(shape: usize) -> String {
+    let mut random = Random(7 + shape as u64);
+    let mut out = String::new();
+    for i in 0..60 {
+        let p = i / 2 % 3 + 5 * (i / 40);
+        let kind = if i % 2 == 0 { "invoke" } else { "ok" };
+        let v = random.next() >> random.below(48);
+        let t = random.next() >> random.below(40);
+        out += &match shape {
+            0 => format!(
+                "{{:process {p}, :type :{kind}, :f :write, :value {v}, :index {i}, :time {t}}}\n"
+            ),
+            1 => format!("{{:type :{kind} :f :txn :value [[:append {v} 1] [:r 3 nil]] :process {p} :x-tag {t}}}\n"),
+            2 => format!(
+                "{{\"ev\":\"op\",\"i\":{i},\"t\":{t},\"p\":{p},\"type\":\"{kind}\",\"f\":\"write\",\
+                 \"k\":null,\"v\":{v},\"node\":\"n{p}\",\"err\":null}}\n"
+            ),
+            _ => format!("{{\"process\": {p}, \"type\": \"{kind}\", \"f\": \"cas\", \"value\": [{v}, \"{t}\"]}}\n"),
+        };
+    }
+    out
+}
+
+fn mutate(file: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = file.to_vec();
+    for _ in 0..1 + random.below(4) {
+        let at = random.below(bytes.len());
+        let n = random.below(40).min(bytes.len().saturating_sub(at));
+        match random.below(9) {
+            0 if !bytes.is_empty() => bytes[at] ^= 1 << random.below(8),
+            1 => bytes.truncate(at),
+            2 => {
+                let part = bytes[at..at + n].to_vec();
+                let to = random.below(bytes.len());
+                bytes.splice(to..to, part);
+            }
+            3 => {
+                let from = random.below(other.len());
+                let to = (from + random.below(60)).min(other.len());
+                bytes.splice(at..at, other[from..to].iter().copied());
+            }
+            4 => {
+                bytes.drain(at..at + n);
+            }
+            5 => {
+                let odd: [&[u8]; 12] = [
+                    b"\0",
+                    b"\xff",
+                    b"\"",
+                    b"[[[[",
+                    b"}",
+                    b"{",
+                    b"1e400",
+                    b"nil",
+                    b"#_",
+                    b"99999999999999999999",
+                    b"\\u",
+                    b"\n",
+                ];
+                bytes.splice(at..at, odd[random.below(odd.len())].iter().copied());
+            }
+            6 if !bytes.is_empty() => {
+                bytes[at] = b"0123456789:,;\"[]{}()# \n\t-."[random.below(26)]
+            }
+            7 => {
+                // A whole line twice, or away.
+                let start = bytes[..at]
+                    .iter()
+                    .rposition(|&b| b == b'\n')
+                    .map_or(0, |n| n + 1);
+                let end = bytes[at..]
+                    .iter()
+                    .position(|&b| b == b'\n')
+                    .map_or(bytes.len(), |n| at + n + 1);
+                let line = bytes[start..end].to_vec();
+                if random.below(2) == 0 {
+                    bytes.splice(start..start, line);
+                } else {
+                    bytes.drain(start..end);
+                }
+            }
+            _ => {}
+        }
+    }
+    bytes
+}
+
+fn shown(h: &History) -> String {
+    let mut out = format!("{} {} {:?}", h.format, h.events, h.cut);
+    let value = |v: Val| format!("{:?}", h.values.look(v)) + &h.values.json(v);
+    for row in 0..h.len() {
+        out += &format!(
+            "\n{} {} {} {} {} {:?} {} {} {} {}",
+            h.process[row],
+            h.f_of(row),
+            if h.key[row].is_none() {
+                "-".into()
+            } else {
+                h.values.json(h.key[row])
+            },
+            h.values.json(h.arg[row]),
+            if h.result[row].is_none() {
+                "-".into()
+            } else {
+                h.values.json(h.result[row])
+            },
+            h.outcome[row],
+            h.inv[row],
+            h.ret[row],
+            h.inv_ns[row],
+            h.ret_ns[row],
+        );
+        for column in [&h.node, &h.error] {
+            out += &column
+                .get(row)
+                .map_or(String::new(), |&v| value(v).chars().take(40).collect());
+        }
+        out += &h
+            .hint
+            .get(row)
+            .map_or(String::new(), |hint| format!(" {hint}"));
+    }
+    for fault in &h.faults {
+        out += &format!("\n{} {} {}", fault.f, fault.position, fault.time_ns);
+    }
+    for hole in &h.holes {
+        out += &format!(
+            "\n{} {} {} {}",
+            hole.at, hole.position, hole.rule, hole.text
+        );
+    }
+    out
+}
+
+fn outcome(bytes: &[u8], general: bool, salvage: bool) -> (bool, String) {
+    let options = Options {
+        general,
+        salvage,
+        ..Options::default()
+    };
+    match read(Source::Bytes(bytes), &options, &Budget::unlimited()) {
+        Ok(history) => (true, shown(&history)),
+        Err(error) => (false, error.to_string()),
+    }
+}
+
+fn fuzz(count: usize, seed: u64) {
+    let corpus = corpus();
+    let mut random = Random(seed);
+    let (mut read, mut refused, mut kept) = (0, 0, 0);
+    for turn in 0..count {
+        let file = &corpus[turn % corpus.len()];
+        let other = &corpus[random.below(corpus.len())];
+        let bytes = mutate(file, other, &mut random);
+        let salvage = turn % 3 == 0;
+        let fast = outcome(&bytes, false, salvage);
+        let slow = outcome(&bytes, true, salvage);
+        assert_eq!(fast, slow, "{:?}", String::from_utf8_lossy(&bytes));
+        read += usize::from(fast.0);
+        refused += usize::from(!fast.0);
+        kept += usize::from(fast.1.matches('\n').count() > 1);
+    }
+    println!("{count} files: {read} read, {refused} refused, {kept} with operations");
+    assert!(read * 10 > count && refused * 10 > count && kept * 20 > count);
+}
+
+#[test]
+fn ten_thousand_damaged_files() {
+    fuzz(10_000, 1);
+}
+
+#[test]
+#[ignore = "takes long: FUZZ=1000000"]
+fn many_damaged_files() {
+    let number = |name: &str, default| {
+        std::env::var(name)
+            .ok()
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(default)
+    };
+    fuzz(number("FUZZ", 100_000) as usize, number("SEED", 2));
+}
+
+#[test]
+fn whole_files_are_read_alike() {
+    for bytes in corpus() {
+        let fast = outcome(&bytes, false, false);
+        assert!(fast.0, "{}: {}", fast.1, String::from_utf8_lossy(&bytes));
+        assert_eq!(fast, outcome(&bytes, true, false));
+    }
+}
