@@ -380,7 +380,25 @@ impl<M: Mask> Board<M> {
         } = field;
         after == NO
             || demand.later(table, problem, op, after)
-            || self.is_told(field, after, config, slot)
+            || self.is_open_to(field, config, after, slot)
+    }
+
+    /// Something that is open now may tell the state, now or later. Whoever has to act now must not
+    /// ask for more: who tells what comes of an optional update may still be to arrive.
+    fn is_open_to(&mut self, field: &mut Field, config: &Config<M>, state: u32, but: u32) -> bool {
+        let legal = self.legal(field, state);
+        if legal.reads.beyond(&config.ok) {
+            return true;
+        }
+        let mut sighted = legal.sighted.clone();
+        sighted.drop(but);
+        if sighted.meets(&config.avail) {
+            return true;
+        }
+        let leads = field.leads(state);
+        leads
+            .iter()
+            .any(|&(place, _)| field.left(place, self.event, config.used))
     }
 
     /// What can happen at the event, the best last. The operation of the event is not `ok`.
