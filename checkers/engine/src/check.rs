@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::Mutex;
 
 use crate::budget::{Budget, Stop};
-use crate::certify::Certificate;
+use crate::certify::{self, Certificate, Checked};
 use crate::error::{Error, Result};
 use crate::history::History;
 use crate::model::{Class, Model};
@@ -48,11 +48,17 @@ impl Default for Options {
     }
 }
 
+/// A certificate, and what the verifier says of it.
+pub struct Certified {
+    pub certificate: Certificate,
+    pub checked: Checked,
+}
+
 /// What a check found.
 pub struct Report {
     pub model: String,
     pub objects: Vec<Keyed>,
-    pub certificates: Vec<Certificate>,
+    pub certificates: Vec<Certified>,
     pub configurations: u64,
 }
 
@@ -107,13 +113,42 @@ pub fn check(
             answers[at] = Some(keyed);
         }
     }
-    let objects: Vec<Keyed> = answers.into_iter().flatten().collect();
+    let answers: Vec<Keyed> = answers.into_iter().flatten().collect();
     Ok(Report {
         model: model.name(),
-        configurations: objects.iter().map(|keyed| keyed.visited).sum(),
-        certificates: Vec::new(),
-        objects,
+        configurations: answers.iter().map(|keyed| keyed.visited).sum(),
+        certificates: certified(history, model, &objects, &answers, options, budget),
+        objects: answers,
     })
+}
+
+/// Certificates of the first illegal objects, each checked again; fewer where the budget ends.
+fn certified(
+    history: &History,
+    model: &dyn Model,
+    objects: &[Object],
+    answers: &[Keyed],
+    options: &Options,
+    budget: &Budget,
+) -> Vec<Certified> {
+    let mut found = Vec::new();
+    for (object, keyed) in objects.iter().zip(answers) {
+        let Answer::Illegal(core) = &keyed.answer else {
+            continue;
+        };
+        if found.len() == options.certificates {
+            break;
+        }
+        let Ok(certificate) = certify::minimise(history, model, object, core, budget) else {
+            break;
+        };
+        let checked = certify::verify(history, model, object, &certificate, budget);
+        found.push(Certified {
+            certificate,
+            checked: checked.unwrap_or(Checked::TooMuch),
+        });
+    }
+    found
 }
 
 /// The search stopped at its share, while the budget as a whole was not used up.

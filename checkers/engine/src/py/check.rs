@@ -8,9 +8,10 @@ use pyo3::prelude::*;
 use super::guard;
 use super::history::PyHistory;
 use crate::budget::Budget;
-use crate::check::{check as judge_all, known, Options, Report};
+use crate::certify::Checked;
+use crate::check::{check as judge_all, known, Certified, Options, Report};
 use crate::error::{Error, Result};
-use crate::history::History;
+use crate::history::{History, Outcome};
 use crate::model::Judge;
 use crate::models;
 use crate::spec::Spec;
@@ -110,8 +111,57 @@ fn report_json(history: &History, report: &Report, budget: &Budget, orders: bool
         }
         keyed_json(history, keyed, orders, &mut out);
     }
-    out.push_str("],\"certificates\":[]}");
+    out.push_str("],\"certificates\":[");
+    for (at, certified) in report.certificates.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        certificate_json(history, certified, &mut out);
+    }
+    out.push_str("]}");
     out
+}
+
+/// {"key", "end", "kept", "blocked", "repeat", "minimal", "gaps": [{"f", "arg", "result", "known",
+/// "process", "from", "from_row", "to", "to_row"}], "checked": "" where it holds, else why not}. A
+/// gap without `from` begins at the beginning.
+fn certificate_json(history: &History, certified: &Certified, out: &mut String) {
+    let certificate = &certified.certificate;
+    out.push_str("{\"key\":");
+    history.values.write_json(certificate.key, out);
+    let _ = write!(
+        out,
+        ",\"end\":{},\"blocked\":{},\"repeat\":{},\"minimal\":{}",
+        certificate.end, certificate.blocked, certificate.repeat, certificate.minimal
+    );
+    rows_json("kept", &certificate.kept, out);
+    out.push_str(",\"gaps\":[");
+    for (at, gap) in certificate.gaps.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        out.push_str("{\"f\":");
+        json_string(&history.fs[gap.class.f as usize], out);
+        out.push_str(",\"arg\":");
+        history.values.write_json(gap.class.arg, out);
+        out.push_str(",\"result\":");
+        history.values.write_json(gap.class.result, out);
+        let known = gap.class.outcome == Outcome::Ok;
+        let _ = write!(out, ",\"known\":{known},\"process\":{}", gap.class.process);
+        for (name, side) in [("from", gap.after), ("to", gap.before)] {
+            if let Some((position, row)) = side {
+                let _ = write!(out, ",\"{name}\":{position},\"{name}_row\":{row}");
+            }
+        }
+        out.push('}');
+    }
+    out.push_str("],\"checked\":");
+    match &certified.checked {
+        Checked::Holds => out.push_str("\"\""),
+        Checked::Refuted(why) => json_string(why, out),
+        Checked::TooMuch => out.push_str("null"),
+    }
+    out.push('}');
 }
 
 fn keyed_json(history: &History, keyed: &Keyed, orders: bool, out: &mut String) {
