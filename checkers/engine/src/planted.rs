@@ -23,6 +23,10 @@ pub const PLANTED: &[(&str, &str)] = &[
         "a slot is used again while its operation is open",
     ),
     (
+        "convert-info-ok",
+        "an operation of unknown outcome is written as one that succeeded",
+    ),
+    (
         "crc-unchecked",
         "a block of a .jepsen file is taken whatever its checksum is",
     ),

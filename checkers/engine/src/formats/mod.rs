@@ -15,6 +15,7 @@ pub mod source;
 mod spans;
 mod template;
 pub mod text;
+pub mod write;
 
 pub use detect::Format;
 pub use pair::Odd;
