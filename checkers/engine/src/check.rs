@@ -8,11 +8,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::Mutex;
 
-use crate::budget::{Budget, Stop};
+use crate::budget::{Budget, Meter, Stop};
 use crate::certify::{self, Certificate, Checked};
 use crate::error::{Error, Result};
+use crate::fast::order;
 use crate::history::History;
-use crate::model::{Class, Model};
+use crate::model::{Class, Fast, Model};
 use crate::search;
 use crate::split::Object;
 use crate::verdict::{Answer, Keyed};
@@ -167,7 +168,7 @@ fn judge(
     configurations: u64,
 ) -> Keyed {
     if !options.search_only {
-        match model.fast(history, object, &mut budget.meter()) {
+        match polynomial(history, model, object, &mut budget.meter()) {
             Ok(None) => {}
             Ok(Some((algorithm, answer))) => {
                 return Keyed {
@@ -192,6 +193,19 @@ fn judge(
         }
     }
     search::search(history, model, object, options, budget, configurations)
+}
+
+/// Along the server's own order, else by the model's own algorithm.
+fn polynomial(
+    history: &History,
+    model: &dyn Model,
+    object: &Object,
+    meter: &mut Meter,
+) -> std::result::Result<Fast, Stop> {
+    match order::judge(history, object, model, meter)? {
+        Some(order) => Ok(Some(("server-order", Answer::Legal(order)))),
+        None => model.fast(history, object, meter),
+    }
 }
 
 /// The answers of `work` for each of `places`, in their order, by as many threads as are asked for.

@@ -2,11 +2,14 @@
 //!
 //! A state is the sum as 128 bits in four words, the lowest first: 2^32 additions of 64 bits fit.
 
+use crate::budget::{Meter, Stop};
 use crate::error::Result;
+use crate::fast::{counter, fetched};
 use crate::history::{History, Outcome};
-use crate::model::{Class, Model, Step};
+use crate::model::{Class, Fast, Model, Step};
 use crate::models::{said, start};
 use crate::spec::Spec;
+use crate::split::Object;
 use crate::values::{Val, Values};
 
 /// What an operation does.
@@ -236,5 +239,41 @@ impl Model for Counter {
                 values.json(op.result)
             )),
         }
+    }
+
+    fn fast(
+        &self,
+        history: &History,
+        object: &Object,
+        meter: &mut Meter,
+    ) -> std::result::Result<Fast, Stop> {
+        let values = &history.values;
+        let told = |row: u32, known: bool| {
+            let row = row as usize;
+            let does = self.does(values, history.f_of(row), history.arg[row]).ok();
+            let seen = known.then(|| values.as_int(history.result[row])).flatten();
+            (does, seen)
+        };
+        if self.fetch {
+            let label = |row, known| match told(row, known) {
+                (Some((Does::Read, _)), seen) => {
+                    seen.map_or(fetched::Label::Nothing, fetched::Label::Read)
+                }
+                (Some((Does::Add(more), Returns::New)), seen) => {
+                    fetched::Label::Add(more, seen.and_then(|seen| seen.checked_sub(more)))
+                }
+                (Some((Does::Add(more), _)), seen) => fetched::Label::Add(more, seen),
+                (None, _) => fetched::Label::Nothing,
+            };
+            return fetched::judge(history, object, self.init, label, meter);
+        }
+        let label = |row, known| match told(row, known) {
+            (Some((Does::Read, _)), seen) => {
+                seen.map_or(counter::Label::Nothing, counter::Label::Read)
+            }
+            (Some((Does::Add(more), _)), _) => counter::Label::Add(more),
+            (None, _) => counter::Label::Nothing,
+        };
+        counter::judge(history, object, self.init, label, meter)
     }
 }

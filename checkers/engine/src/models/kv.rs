@@ -3,12 +3,15 @@
 //! A state is `[VALUE, value]`, or `[TEXT, length in bytes, four bytes in each word ...]` for text:
 //! text that came about by appending need not occur in the history, so that it has no number.
 
+use crate::budget::{Meter, Stop};
 use crate::error::Result;
+use crate::fast::register::{self, Kind, Rules};
 use crate::history::{History, Outcome};
-use crate::model::{Class, Model, Step};
+use crate::model::{Class, Fast, Model, Step};
 use crate::models::said;
 use crate::models::start::{self, Typed};
 use crate::spec::Spec;
+use crate::split::Object;
 use crate::values::{Look, Val, Values};
 
 const VALUE: u32 = 0;
@@ -78,7 +81,7 @@ impl Kv {
 
     /// A value as a state.
     fn held(&self, values: &Values, value: Val, out: &mut Vec<u32>) {
-        if self.empty && value.is_nil() {
+        if value.is_nil() || value.is_none() {
             out.extend(self.missing());
         } else {
             state_of(values, value, out);
@@ -242,5 +245,36 @@ impl Model for Kv {
             }
             Some(_) => Ok(()),
         }
+    }
+
+    /// Without append, a key is a register.
+    fn fast(
+        &self,
+        history: &History,
+        object: &Object,
+        meter: &mut Meter,
+    ) -> std::result::Result<Fast, Stop> {
+        let values = &history.values;
+        let nothing = match self.empty {
+            true => values.find_string("").unwrap_or(start::NOWHERE),
+            false => Val::NIL,
+        };
+        let rules = Rules {
+            initial: if self.empty {
+                nothing
+            } else {
+                self.init.find(values)
+            },
+            nothing,
+            nil_unknown: self.nil_unknown,
+            failed_cas_asserts: false,
+        };
+        let kind = |f: &str| match does(f) {
+            Some(Does::Get) => Kind::Read,
+            Some(Does::Put) => Kind::Write,
+            Some(Does::Delete) => Kind::Clear,
+            Some(Does::Append) | None => Kind::Other,
+        };
+        register::judge(history, object, rules, kind, meter)
     }
 }

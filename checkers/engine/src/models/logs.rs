@@ -3,11 +3,14 @@
 //!
 //! A state is the entries in their order.
 
+use crate::budget::{Meter, Stop};
 use crate::error::Result;
+use crate::fast::{lists, offsets};
 use crate::history::{History, Outcome};
-use crate::model::{Class, Model, Step};
+use crate::model::{Class, Fast, Model, Step};
 use crate::models::{said, start};
 use crate::spec::Spec;
+use crate::split::Object;
 use crate::values::{Val, Values};
 
 /// A log: append returns the offset of the entry, the first of which is `init` (0). Its reads:
@@ -185,6 +188,21 @@ impl Model for Log {
     fn accepts(&self, history: &History, op: &Class) -> std::result::Result<(), String> {
         self.does_of(history, op).map(|_| ())
     }
+
+    fn fast(
+        &self,
+        history: &History,
+        object: &Object,
+        meter: &mut Meter,
+    ) -> std::result::Result<Fast, Stop> {
+        let label = |row: u32, known: bool| {
+            let row = row as usize;
+            let result = known.then(|| history.result[row]);
+            let does = self.does(&history.values, history.f_of(row), history.arg[row], result);
+            does.unwrap_or(Does::Nothing)
+        };
+        offsets::judge(history, object, self.init, label, meter)
+    }
 }
 
 /// A list that is appended to and read whole. A read of nil saw the empty list (`nil=unknown`:
@@ -284,5 +302,24 @@ impl Model for Append {
             }
             Some(_) => Ok(()),
         }
+    }
+
+    fn fast(
+        &self,
+        history: &History,
+        object: &Object,
+        meter: &mut Meter,
+    ) -> std::result::Result<Fast, Stop> {
+        let label = |row: u32, known: bool| {
+            let row = row as usize;
+            if self.reads(history.f_of(row)) == Some(false) {
+                return lists::Label::Append(history.arg[row]);
+            }
+            match self.seen(&history.values, history.outcome[row], history.result[row]) {
+                Some(list) if known => lists::Label::Read(list),
+                _ => lists::Label::Nothing,
+            }
+        };
+        lists::judge(history, object, label, meter)
     }
 }

@@ -11,10 +11,13 @@
 //! ```
 
 use super::start::{self, Typed};
+use crate::budget::{Meter, Stop};
 use crate::error::Result;
+use crate::fast::register::{self, Kind, Rules};
 use crate::history::{History, Outcome};
-use crate::model::{Class, Model, Part, Step};
+use crate::model::{Class, Fast, Model, Part, Step};
 use crate::spec::Spec;
+use crate::split::Object;
 use crate::values::{Val, Values};
 
 /// What an operation asks of a register.
@@ -208,5 +211,26 @@ impl Model for Register {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// Each value written once: zones, and chains of cas.
+    fn fast(
+        &self,
+        history: &History,
+        object: &Object,
+        meter: &mut Meter,
+    ) -> std::result::Result<Fast, Stop> {
+        let rules = Rules {
+            initial: self.init.find(&history.values),
+            nothing: Val::NIL,
+            nil_unknown: self.nil_is_unknown,
+            failed_cas_asserts: self.failed_cas_asserts,
+        };
+        let kind = |f: &str| match f {
+            "read" | "READ" => Kind::Read,
+            "write" | "WRITE" => Kind::Write,
+            _ => Kind::Cas,
+        };
+        register::judge(history, object, rules, kind, meter)
     }
 }
