@@ -71,6 +71,46 @@ pub const PLANTED: &[(&str, &str)] = &[
         "verify-gaps",
         "operations in the gaps of a certificate are not looked for",
     ),
+    (
+        "zones-lost-write-counts",
+        "a write that never returned and nobody saw is held against the history",
+    ),
+    (
+        "zones-off-by-one",
+        "a forward zone ends two positions early",
+    ),
+    (
+        "zones-backward-unchecked",
+        "a backward zone may lie within a forward one",
+    ),
+    (
+        "chains-lost-cas-counts",
+        "a cas that never returned took place, whether its value was seen or not",
+    ),
+    (
+        "chains-order-unchecked",
+        "values of a chain are not held against real time behind its first one",
+    ),
+    (
+        "ladder-shifted",
+        "a read bounds the step behind the next one",
+    ),
+    (
+        "counter-window-open",
+        "an addition may be over before its step can begin",
+    ),
+    (
+        "prefix-by-last",
+        "a list is a beginning of another where its last element fits",
+    ),
+    (
+        "fetched-no-deadline",
+        "an addition may take place after its return",
+    ),
+    (
+        "offsets-nothing-late",
+        "a read that found nothing may come behind the entry's append",
+    ),
 ];
 
 #[cfg(feature = "planted")]
