@@ -19,11 +19,12 @@ from dissensus.checkers.models import make_model
 from dissensus.checkers.problem import Problem, Table
 from dissensus.checkers.search import Found, Search
 from dissensus.checkers.second import confirmed
-from dissensus.checkers.shrink import Shrinker
+from dissensus.checkers.shrink import Bound, Shrinker
 from dissensus.checkers.story import rows_told, tell
 from dissensus.harness.checker import (
     Budget,
     Engine,
+    Finding,
     Fold,
     Judge,
     Model,
@@ -55,7 +56,6 @@ class Case:
     ) -> None:
         self.key = key
         """None where the whole history is one object."""
-        self.whole = not model.by_key
         self.rows = rows
         self.found = Found.GAVE_UP
         self.visited = 0
@@ -92,23 +92,13 @@ class Case:
         """Of an illegal object: as small as it gets, in words."""
         history = self._history
         shrunk = self._shrinker().run()
-        bounds = [
-            {
-                "f": bound.f,
-                "arg": bound.arg,
-                **({"process": bound.process} if bound.process >= 0 else {}),
-                "row": bound.row,
-                "first": bound.first,
-                "at": history.inv[bound.row] if bound.first else history.ret[bound.row],
-            }
-            for bound in shrunk.bounds
-        ]
         data = {
             **({"key": self.key} if self._model.by_key else {}),
             "model": self._model.name,
             "end": shrunk.end,
             "kept": shrunk.kept,
-            "bounds": bounds,
+            "gaps": [self._gap(bound) for bound in shrunk.bounds],
+            "repeat": shrunk.repeat,
         }
         certificate = Certificate(
             kind="linearizability",
@@ -119,6 +109,16 @@ class Case:
         )
         tell(history, certificate)
         return certificate
+
+    def _gap(self, bound: Bound) -> dict[str, Any]:
+        """The time before or after the bound, in which no such update was under way."""
+        history = self._history
+        gap: dict[str, Any] = {"f": bound.f, "arg": bound.arg, "known": False}
+        if bound.process >= 0:
+            gap["process"] = bound.process
+        if bound.first:
+            return {**gap, "to": history.inv[bound.row], "to_row": bound.row}
+        return {**gap, "from": history.ret[bound.row], "from_row": bound.row}
 
     def _shrinker(self, deadline: float | None = None) -> Shrinker:
         table = Table(self._model, self._history)
@@ -172,7 +172,9 @@ class PythonEngine:
         )
         if bad:
             verdict.validity = Validity.INVALID
-            verdict.reason = f"no order of operations explains {keys_text(bad)}"
+            verdict.reason = (
+                f"no order of operations explains {keys_text([case.key for case in bad])}"
+            )
             verdict.certificates = [case.certificate() for case in bad[:CERTIFICATES_MAX]]
         elif unknown:
             verdict.validity = Validity.UNKNOWN
@@ -214,14 +216,19 @@ def judge_fold(history: History, fold: Fold, *, engine: str) -> Verdict:
     for f in map(str, history.fs.values):
         if f not in fold.fs:
             raise unknown_name(f"operation of model {fold.name}", f, fold.fs)
-    found = fold.judge(history)
-    name = fold.name.partition("(")[0]
+    verdict = fold_verdict(fold.name, fold.judge(history), len(history))
+    verdict.engine = engine
+    return verdict
+
+
+def fold_verdict(model: str, found: list[Finding], operations: int) -> Verdict:
+    """The verdict of what a fold found in so many operations."""
+    name = model.partition("(")[0]
     verdict = Verdict(
         checker=name,
         validity=Validity.INVALID if found else Validity.VALID,
-        engine=engine,
-        reason=f"{len(history)} operations keep what {fold.name} asks for",
-        facts={"model": fold.name, "operations": len(history), "algorithms": {name: 1}},
+        reason=f"{operations} operations keep what {model} asks for",
+        facts={"model": model, "operations": operations, "algorithms": {name: 1}},
     )
     if found:
         more = f", and {len(found) - 1} more" if len(found) > 1 else ""
@@ -233,28 +240,25 @@ def judge_fold(history: History, fold: Fold, *, engine: str) -> Verdict:
             summary=finding.text,
             ops=finding.rows,
             blocked=finding.rows[-1:],
-            data={"model": fold.name, "rule": finding.rule},
+            data={"model": model, "rule": finding.rule},
         )
         verdict.certificates.append(certificate)
     return verdict
 
 
-def keys_text(cases: list[Case]) -> str:
-    """ "key 3" or "7 keys (1, 2, 3, 4, 5 ...)"."""
-    if cases[0].whole:
-        return "the history"
-    names = [str(case.key) for case in cases[:KEYS_NAMED_MAX]]
-    more = " ..." if len(cases) > KEYS_NAMED_MAX else ""
-    if len(cases) == 1:
-        return f"key {names[0]}"
-    return f"{len(cases)} keys ({', '.join(names)}{more})"
+def keys_text(keys: list[Any]) -> str:
+    """ "key 3" or "7 keys (1, 2, 3, 4, 5 ...)"; None is the whole history."""
+    names = [str(key) for key in keys[:KEYS_NAMED_MAX]]
+    more = " ..." if len(keys) > KEYS_NAMED_MAX else ""
+    if len(keys) == 1:
+        return "the history" if keys[0] is None else f"key {names[0]}"
+    return f"{len(keys)} keys ({', '.join(names)}{more})"
 
 
 def progress_text(cases: list[Case]) -> str:
     """How far the search got on keys that it gave up."""
     parts = [
-        f"{'the history' if case.whole else f'key {case.key}'} is legal for the first "
-        f"{case.deepest} of {case.returns} returns"
+        f"{keys_text([case.key])} is legal for the first {case.deepest} of {case.returns} returns"
         for case in cases[:KEYS_NAMED_MAX]
     ]
     more = len(cases) - len(parts)

@@ -13,9 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
+
+from dissensus.checkers.linearizability import KEYS_NAMED_MAX, fold_verdict, keys_text
+from dissensus.checkers.story import rows_told, tell
+from dissensus.harness.checker import Budget, Finding, Fold, Judge, Model, Transactions
 from dissensus.harness.errors import UserError
 from dissensus.harness.history import History, Intern
 from dissensus.harness.ops import Op
+from dissensus.harness.verdict import Certificate, Validity, Verdict
 
 MODULE = "dissensus.checkers._engine"
 NO_VALUE = 0xFFFF_FFFF
@@ -151,3 +157,215 @@ def native_of(history: History) -> Any:
         )
     except (ValueError, BufferError) as error:
         raise UserError(f"the native engine cannot take this history: {error}") from None
+
+
+# -- verdicts ----------------------------------------------------------------------------------
+
+
+class _Object(msgspec.Struct):
+    """What the engine says of one object."""
+
+    key: Any
+    algorithm: str
+    answer: str
+    visited: int = 0
+    blocked: int = -1
+    why: str = ""
+    proven: int = 0
+    returns: int = 0
+
+
+class _Gap(msgspec.Struct, rename={"begin": "from", "begin_row": "from_row"}):
+    """A time in which no free operation of a kind was under way."""
+
+    f: str
+    arg: Any = None
+    result: Any = None
+    known: bool = False
+    process: int = 0
+    begin: int | None = None
+    begin_row: int | None = None
+    to: int | None = None
+    to_row: int | None = None
+
+
+class _Certificate(msgspec.Struct):
+    """Why an object is illegal; `checked` is "" where the engine's own verifier agrees."""
+
+    key: Any
+    end: int
+    blocked: int
+    repeat: bool
+    minimal: bool
+    kept: list[int]
+    gaps: list[_Gap]
+    checked: str | None = None
+
+
+class _Finding(msgspec.Struct):
+    rule: str
+    rows: list[int]
+    text: str
+
+
+class _Report(msgspec.Struct):
+    """The engine's answer."""
+
+    model: str
+    configurations: int = 0
+    cpu_ns: int = 0
+    objects: list[_Object] = []
+    """Those that are not legal."""
+    legal: int = 0
+    """Objects that are."""
+    algorithms: dict[str, int] = {}
+    certificates: list[_Certificate] = []
+    findings: list[_Finding] | None = None
+    why: str = ""
+    """Why a fold gave up."""
+
+
+CERTIFICATES_MAX = 3
+"""Keys whose failure is shown; the others are counted."""
+
+
+class NativeEngine:
+    """The engine in Rust: keys in parallel, without the GIL, within the budget."""
+
+    name = "native"
+
+    def __init__(self, *, threads: int = 0, watch: Watch | None = None) -> None:
+        """`threads`: 0 is one for each core. `watch` is called while it works."""
+        self._threads = threads
+        self._watch = watch
+
+    @property
+    def _title(self) -> str:
+        return f"{self.name} {_module().VERSION}"
+
+    def check(self, history: History, model: Judge, budget: Budget) -> Verdict:
+        """VALID, INVALID with a certificate per object (at most three), or UNKNOWN with how far it
+        got. Raises UserError for an operation that the model does not have.
+        """
+        if isinstance(model, Transactions):
+            return self._transactions(history, model, budget)
+        report = self._ask(history, model.name, budget)
+        facts = {
+            "model": model.name,
+            "operations": len(history),
+            "configurations": report.configurations,
+            "algorithms": report.algorithms,
+            "cpu_ms": round(report.cpu_ns / 1e6, 1),
+        }
+        if isinstance(model, Fold):
+            verdict = self._of_fold(model, report, history)
+        else:
+            verdict = self._of_objects(model, report, history)
+        verdict.engine = self._title
+        verdict.facts = {**facts, **verdict.facts}
+        return verdict
+
+    def _transactions(self, history: History, model: Transactions, budget: Budget) -> Verdict:
+        return Verdict(
+            checker="transactions",
+            validity=Validity.UNKNOWN,
+            engine=self._title,
+            reason=f"{model.name} is not judged yet",
+        )
+
+    def _ask(self, history: History, model: str, budget: Budget) -> _Report:
+        try:
+            text = _module().check(
+                native_of(history),
+                model,
+                cpu_s=budget.seconds,
+                memory_bytes=budget.memory_bytes,
+                configurations=None,
+                threads=self._threads,
+                certificates=CERTIFICATES_MAX,
+                watch=self._watch,
+            )
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        return msgspec.json.decode(text, type=_Report)
+
+    def _of_fold(self, fold: Fold, report: _Report, history: History) -> Verdict:
+        name = fold.name.partition("(")[0]
+        verdict = fold_verdict(fold.name, _findings(report), len(history))
+        if report.findings is None:
+            verdict.validity = Validity.UNKNOWN
+            verdict.reason = f"the budget is used up: {report.why}"
+        verdict.facts = {"algorithms": {name: 1}}
+        return verdict
+
+    def _of_objects(self, model: Model, report: _Report, history: History) -> Verdict:
+        bad = [found for found in report.objects if found.answer == "illegal"]
+        unknown = [found for found in report.objects if found.answer == "unknown"]
+        keys = report.legal + len(report.objects)
+        verdict = Verdict(
+            checker="linearizability",
+            validity=Validity.VALID,
+            facts={"keys": keys, "keys_invalid": len(bad), "keys_unknown": len(unknown)},
+        )
+        if bad:
+            verdict.validity = Validity.INVALID
+            verdict.reason = f"no order of operations explains {objects_text(model, bad)}"
+            verdict.certificates = [
+                _certificate(history, model, found) for found in report.certificates
+            ]
+        elif unknown:
+            why = sorted({found.why for found in unknown})
+            verdict.validity = Validity.UNKNOWN
+            verdict.reason = (
+                f"the budget is used up ({', '.join(why)}): {progress_text(model, unknown)}; "
+                f"{report.legal} of {keys} keys are linearizable"
+            )
+        else:
+            verdict.reason = (
+                f"{len(history)} operations on {keys} keys are linearizable as {model.name}"
+            )
+        return verdict
+
+
+def _findings(report: _Report) -> list[Finding]:
+    return [Finding(found.rule, found.rows, found.text) for found in report.findings or ()]
+
+
+def _certificate(history: History, model: Model, found: _Certificate) -> Certificate:
+    gaps = [
+        {name: value for name, value in msgspec.to_builtins(gap).items() if value is not None}
+        for gap in found.gaps
+    ]
+    data = {
+        **({"key": found.key} if model.by_key else {}),
+        "model": model.name,
+        "end": found.end,
+        "kept": found.kept,
+        "gaps": gaps,
+        "repeat": found.repeat,
+        "minimal": found.minimal,
+    }
+    certificate = Certificate(
+        kind="linearizability",
+        summary="",
+        ops=rows_told(history, found.kept, data, found.blocked),
+        blocked=[found.blocked],
+        data=data,
+    )
+    tell(history, certificate)
+    return certificate
+
+
+def objects_text(model: Model, found: list[_Object]) -> str:
+    """ "key 3", "7 keys (1, 2, 3, 4, 5 ...)" or "the history"."""
+    return keys_text([None if not model.by_key else one.key for one in found])
+
+
+def progress_text(model: Model, found: list[_Object]) -> str:
+    """How far the search got on the objects that it gave up."""
+    parts = [
+        f"{objects_text(model, [one])} is legal for the first {one.proven} of {one.returns} returns"
+        for one in found[:KEYS_NAMED_MAX]
+    ]
+    more = len(found) - len(parts)
+    return ", ".join(parts) + (f" and {more} more keys" if more else "")

@@ -6,8 +6,8 @@ the one that the i-th *event* waits for. Operations that crashed (`info`, or ope
 say nothing and are left out, as are operations that failed. What a model says otherwise of (a
 failed cas that saw another value) counts as it says.
 
-Shrinking adds operations that are *free*: whose effect may come a number of times, or never, between
-two positions of the history. Where that time ends a *gate* stands among the events: nothing
+Shrinking adds operations that are *free*: whose effect may come a number of times, or never,
+between two positions of the history. Where that time ends a *gate* stands among the events: nothing
 has to happen there, but it is the last moment for what may happen.
 """
 
@@ -275,6 +275,6 @@ class Problem:
             bits = [1 << (number + i) for i in range(most)] or [0]
             self.optional[cls] = [(bit, first, final) for bit in bits]
             number += most
-        for number, row in enumerate(sorted(may, key=lambda row: history.inv[row]), number):
+        for bit, row in enumerate(sorted(may, key=lambda row: history.inv[row]), number):
             first = bisect_left(self._positions, history.inv[row])
-            self.optional.setdefault(may[row], []).append((1 << number, first, last))
+            self.optional.setdefault(may[row], []).append((1 << bit, first, last))

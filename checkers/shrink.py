@@ -63,6 +63,8 @@ class Shrunk(msgspec.Struct, kw_only=True):
     kept: list[int]
     """Rows that stay as they are, in order; all other updates are free, but for the bounds."""
     bounds: list[Bound]
+    repeat: bool
+    """Free updates may take effect any number of times, and not only as often as there are some."""
 
 
 class Shrinker:
@@ -95,7 +97,13 @@ class Shrinker:
         """The smallest certificate found within the budget."""
         kept = self._keep()
         bounds = self._bounds(kept)
-        return Shrunk(end=self.end, blocked=self.blocked, kept=sorted(kept), bounds=bounds)
+        return Shrunk(
+            end=self.end,
+            blocked=self.blocked,
+            kept=sorted(kept),
+            bounds=bounds,
+            repeat=self.repeat,
+        )
 
     def _counts(self, row: int) -> bool:
         """The row can matter before the end."""
@@ -181,7 +189,9 @@ class Shrinker:
     def _bounds(self, kept: Sequence[int]) -> list[Bound]:
         """The bounds of free updates that the failure hangs on, as few different ones as can be."""
         windows = self._windows(kept)
-        sides = [(cls, side) for cls in windows for side in (0, 1) if -1 < windows[cls][side] < ALWAYS]
+        sides = [
+            (cls, side) for cls in windows for side in (0, 1) if -1 < windows[cls][side] < ALWAYS
+        ]
         # Of two explanations the one that lies nearer to the failure is told.
         sides.sort(key=lambda one: windows[one[0]][one[1]], reverse=True)
 

@@ -22,6 +22,7 @@ REGISTER = frozenset({"read", "write", "cas"})
 """Operations that are told in words of their own."""
 THE_OBJECT = "the register"
 """What an object without a key is called."""
+ACTS_TOLD_MAX = 8
 LINKS_MAX = 5
 """Operations that are told because they lead from one value to the next."""
 
@@ -47,7 +48,7 @@ class Teller:
         if len(rows) < len(self._certificate.ops):
             earlier = len(self._certificate.ops) - len(rows)
             story.insert(0, f"The argument rests on {earlier} earlier operations, and on these:")
-        story += self._bounds()
+        story += self._gaps()
         story.append(self._conclusion(blocked))
         story += [self._fault(fault) for fault in self._active()]
         self._certificate.story = story
@@ -147,32 +148,30 @@ class Teller:
 
     # -- the argument ----------------------------------------------------------------------------
 
-    def _bounds(self) -> list[str]:
-        """What the bounds on the other updates say."""
-        by_row: dict[tuple[int, bool], list[dict[str, Any]]] = {}
-        for bound in self._certificate.data["bounds"]:
-            by_row.setdefault((bound["row"], bound["first"]), []).append(bound)
-        told = []
-        for (row, first), bounds in by_row.items():
-            key = key_text(self._history.key_of(row))
-            if not all(b["f"] in REGISTER for b in bounds):
-                told.append(self._others(row, bounds, key, first=first))
-                continue
-            values = listed(sorted({value_text(new_value(b["f"], b["arg"])) for b in bounds}))
-            when = (
-                f"before ({self._number[row]}) began"
-                if first
-                else f"after ({self._number[row]}) had returned"
-            )
-            told.append(f"No operation that could set {key} to {values} was under way {when}.")
-        return told
+    def _gaps(self) -> list[str]:
+        """What the gaps of the other updates say."""
+        alike: dict[tuple[int, int], list[dict[str, Any]]] = {}
+        for gap in self._certificate.data["gaps"]:
+            sides = gap.get("from_row", -1), gap.get("to_row", -1)
+            alike.setdefault(sides, []).append(gap)
+        return [self._gap(sides, gaps) for sides, gaps in alike.items()]
 
-    def _others(self, row: int, bounds: list[dict[str, Any]], key: str, *, first: bool) -> str:
-        """What bounds on operations of other objects than registers say."""
-        acts = listed(sorted({effect_text(b["f"], b["arg"], key) for b in bounds}))
-        when = "began" if first else "had returned"
-        side = "before" if first else "after"
-        return f"No other {acts} was under way {side} ({self._number[row]}) {when}."
+    def _gap(self, sides: tuple[int, int], gaps: list[dict[str, Any]]) -> str:
+        """ "No operation that could set key 1 to 2 was under way before (3) began."."""
+        after, before = sides
+        key = key_text(self._history.key_of(max(sides)))
+        when = []
+        if after >= 0:
+            when.append(f"after ({self._number[after]}) had returned")
+        if before >= 0:
+            when.append(f"before ({self._number[before]}) began")
+        if all(gap["f"] in REGISTER for gap in gaps):
+            values = listed(sorted({value_text(new_value(g["f"], g["arg"])) for g in gaps}))
+            what = f"operation that could set {key} to {values}"
+        else:
+            acts = {effect_text(gap["f"], gap["arg"], key) for gap in gaps}
+            what = f"other {listed(sorted(acts)[:ACTS_TOLD_MAX])}"
+        return f"No {what} was under way {' and '.join(when)}."
 
     def _conclusion(self, blocked: int) -> str:
         found = self._found(blocked)
@@ -225,10 +224,11 @@ def rows_told(
     """The rows that the story needs: those that are kept, those that bound others, and the cas that
     alone could lead from a bounded value to the one that was found.
     """
-    told = {*data["kept"], *(bound["row"] for bound in data["bounds"])}
+    sides = [gap[side] for gap in data["gaps"] for side in ("from_row", "to_row") if side in gap]
+    told = {*data["kept"], *sides}
     if not {history.f_of(row) for row in rows} <= REGISTER:
         return sorted(told)
-    bounded = {text_of(new_value(bound["f"], bound["arg"])) for bound in data["bounds"]}
+    bounded = {text_of(new_value(gap["f"], gap["arg"])) for gap in data["gaps"]}
     value = text_of(needed_value(history, blocked))
     for _ in range(LINKS_MAX):
         makers = [row for row in rows if _makes(history, row, value, data["end"])]

@@ -1,10 +1,10 @@
 """Checks certificates again, sharing no code with what made them: a certificate that does not hold
 must not accuse anybody.
 
-Linearizability. The certificate names a key, a position `end`, rows that are kept, and bounds. The
-verifier goes through the history itself and convinces itself that every other operation of the key
-was only weakened: reads may go, and every update may take effect any number of times, at any time
-that the bounds leave open, which must cover its own. Then it tries everything: between each two
+Linearizability. The certificate names a key, a position `end`, rows that are kept, and gaps. The
+verifier goes through the history and convinces itself that all others of the key were only
+weakened: reads may go, and an update may take effect any number of times, at any time but in the
+gaps of its kind, in which none may have been under way. Then it tries everything: between each two
 positions it follows all that can happen from every (done, value) that can be reached. The
 certificate holds when nothing is left at the end.
 
@@ -92,7 +92,7 @@ def verify(run: RunView, certificate: Certificate) -> tuple[bool | None, str]:
 def _linearizability(run: RunView, certificate: Certificate) -> None:
     history = run.history
     data = certificate.data
-    rules = _rules(data["model"])
+    rules = _rules(data["model"], data["repeat"])
     end = data["end"]
     blocked = certificate.blocked[0]
     if history.ret[blocked] != end or history.outcome[blocked] != OK:
@@ -102,8 +102,8 @@ def _linearizability(run: RunView, certificate: Certificate) -> None:
         if _text(history.key_of(row)) != _text(data["key"]):
             raise Contradiction(f"row {row} is of another key")
     kept: list[Kept] = []
-    free: dict[tuple[str, str], Free] = {}
-    bounds = _bounds(data["bounds"])
+    free: dict[tuple[str, str], list[Free]] = {}
+    gaps = _gaps(data["gaps"])
     for row in range(len(history)):
         counts = history.outcome[row] != FAIL and history.inv[row] < end
         if not counts or _text(history.key_of(row)) != _text(data["key"]):
@@ -113,33 +113,36 @@ def _linearizability(run: RunView, certificate: Certificate) -> None:
             kept.append(op)
         elif op.f != "read" and not (op.f == "cas" and op.result is False):
             key = (op.f, _text(op.arg))
-            begin, until = bounds.get(key, (-1, FOREVER))
-            if op.inv < begin or op.ret > until:
-                raise Contradiction(f"row {row} takes effect outside of the bounds on {op.f}")
-            free[key] = Free(begin, until, op.f, op.arg)
+            if any(op.inv < to and op.ret > begin for begin, to in gaps.get(key, ())):
+                raise Contradiction(f"row {row} was under way in a gap of {op.f}")
+            if key not in free:
+                free[key] = _between(gaps.get(key, []), op)
     if len(kept) != len(kept_rows):
         raise Contradiction("a kept row does not belong to the prefix")
-    _try_everything(kept, list(free.values()), rules)
+    _try_everything(kept, [op for some in free.values() for op in some], rules)
 
 
-def _rules(model: str) -> Rules:
+def _rules(model: str, repeat: bool) -> Rules:
     """The initial value and the reading of null, from "cas-register(init=0;nil=unknown)"."""
-    if not re.match(r"(cas-)?register\b", model):
+    if not re.match(r"(cas-)?register\b(?!.*failed)", model) or not repeat:
         raise OverBudget(f"the verifier does not know the model {model!r}")
     init = re.search(r"init=(.*?)(?:;nil=\w+)?\)$", model)
     return Rules(init[1] if init else "null", "nil=unknown" in model)
 
 
-def _bounds(listed: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[int, int]]:
-    found: dict[tuple[str, str], tuple[int, int]] = {}
-    for bound in listed:
-        key = (bound["f"], _text(bound["arg"]))
-        begin, until = found.get(key, (-1, FOREVER))
-        if bound["first"]:
-            found[key] = bound["at"], until
-        else:
-            found[key] = begin, bound["at"]
+def _gaps(listed: list[dict[str, Any]]) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    found: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for gap in listed:
+        gaps = found.setdefault((gap["f"], _text(gap["arg"])), [])
+        gaps.append((gap.get("from", -1), gap.get("to", FOREVER)))
+        gaps.sort()
     return found
+
+
+def _between(gaps: list[tuple[int, int]], op: Kept) -> list[Free]:
+    begins = [-1, *(to for _, to in gaps)]
+    untils = [*(start for start, _ in gaps), FOREVER]
+    return [Free(b, u, op.f, op.arg) for b, u in zip(begins, untils, strict=True) if b < u]
 
 
 def _kept(history: History, row: int, end: int) -> Kept:

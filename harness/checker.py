@@ -20,9 +20,13 @@ class Budget(msgspec.Struct, kw_only=True, frozen=True):
     """Bounds of a check. Over any of them the answer is UNKNOWN with how far it got."""
 
     seconds: float = 60.0
+    """CPU time of all threads together, where the engine can tell; else time that passes."""
     configurations: int = 5_000_000
-    """States that the search may visit; counts where seconds would differ from machine to machine.
+    """States that a search in Python may visit; counts where seconds would differ from machine to
+    machine.
     """
+    memory_bytes: int = 4 << 30
+    """What the native engine may allocate."""
 
 
 class FaultInterval(msgspec.Struct, kw_only=True):

@@ -66,7 +66,8 @@ def lie(history: History, model: str) -> Certificate:
             "model": model,
             "end": history.ret[last],
             "kept": [last],
-            "bounds": [],
+            "gaps": [],
+            "repeat": True,
         },
     )
 
@@ -115,16 +116,16 @@ def test_every_part_of_a_certificate_matters(hand: Hand, view: View) -> None:
     (right,) = checker.check(run, Budget()).certificates
     assert verify(run, right) == (True, "")
     assert right.data["kept"] == [1, 2]
-    (bound,) = right.data["bounds"]
+    (gap,) = right.data["gaps"]
     for wrong, told in (
-        (changed(right, bounds=[]), "there is an order"),
+        (changed(right, gaps=[]), "there is an order"),
         (changed(right, kept=[2]), "there is an order"),
         (changed(right, kept=[1, 2, 3]), "does not belong to the prefix"),
         (changed(right, kept=[0, 1, 2, 99]), "malformed"),
-        (changed(right, bounds=[{**bound, "at": 0}]), "outside of the bounds"),
+        (changed(right, gaps=[{**gap, "from": 0}]), "in a gap"),
         (changed(right, end=3), "does not return there"),
         (changed(right, key="x"), "of another key"),
-        (changed(right, model="register(init=1)", bounds=[]), "there is an order"),
+        (changed(right, model="register(init=1)", gaps=[]), "there is an order"),
         (msgspec.structs.replace(right, data={}), "malformed"),
         (msgspec.structs.replace(right, blocked=[]), "malformed"),
     ):

@@ -1,5 +1,6 @@
 //! Judging a history against a model.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -19,9 +20,10 @@ use crate::values::json_string;
 use crate::verdict::{Answer, Finding, Keyed};
 
 /// What a model says of a history, as JSON: {"model", "configurations", "cpu_ns", "objects": [{"key",
-/// "algorithm", "answer": "legal" | "illegal" | "unknown", "visited", ...}], "certificates"}; of a
-/// fold {"model", "findings": [{"rule", "rows", "text"}]}. With `orders`, a legal object has its
-/// rows in an order that the model allows. Raises ValueError for what the model does not have.
+/// "algorithm", "answer": "illegal" | "unknown", "visited", ...}], "legal": how many more there are,
+/// "algorithms": {name: objects}, "certificates"}; of a fold {"model", "findings": [{"rule", "rows",
+/// "text"}]}. With `orders`, the legal objects are listed too ("legal"), each with its rows in an
+/// order that the model allows. Raises ValueError for what the model does not have.
 #[pyfunction]
 #[pyo3(signature = (
     history, model, *, cpu_s=None, memory_bytes=None, configurations=None, threads=0,
@@ -105,13 +107,24 @@ fn report_json(history: &History, report: &Report, budget: &Budget, orders: bool
         report.configurations,
         budget.used_ns()
     );
-    for (at, keyed) in report.objects.iter().enumerate() {
+    let legal = |keyed: &&Keyed| matches!(keyed.answer, Answer::Legal(_));
+    let told = report
+        .objects
+        .iter()
+        .filter(|keyed| orders || !legal(keyed));
+    for (at, keyed) in told.enumerate() {
         if at > 0 {
             out.push(',');
         }
         keyed_json(history, keyed, orders, &mut out);
     }
-    out.push_str("],\"certificates\":[");
+    let _ = write!(
+        out,
+        "],\"legal\":{}",
+        report.objects.iter().filter(legal).count()
+    );
+    algorithms_json(&report.objects, &mut out);
+    out.push_str(",\"certificates\":[");
     for (at, certified) in report.certificates.iter().enumerate() {
         if at > 0 {
             out.push(',');
@@ -120,6 +133,23 @@ fn report_json(history: &History, report: &Report, budget: &Budget, orders: bool
     }
     out.push_str("]}");
     out
+}
+
+/// How many objects each algorithm judged.
+fn algorithms_json(objects: &[Keyed], out: &mut String) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for keyed in objects.iter().filter(|keyed| !keyed.algorithm.is_empty()) {
+        *counts.entry(keyed.algorithm).or_default() += 1;
+    }
+    out.push_str(",\"algorithms\":{");
+    for (at, (name, count)) in counts.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        json_string(name, out);
+        let _ = write!(out, ":{count}");
+    }
+    out.push('}');
 }
 
 /// {"key", "end", "kept", "blocked", "repeat", "minimal", "gaps": [{"f", "arg", "result", "known",
