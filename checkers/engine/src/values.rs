@@ -99,7 +99,8 @@ pub struct Values {
     entries: Vec<Entry>,
     bytes: Vec<u8>,
     items: Vec<Val>,
-    found: HashTable<u32>,
+    /// Hash and number of each entry that has content.
+    found: HashTable<(u32, u32)>,
 }
 
 impl Default for Values {
@@ -118,11 +119,28 @@ impl Default for Values {
     }
 }
 
-fn hash_of<T: Hash + ?Sized>(kind: Kind, content: &T) -> u64 {
+/// The hash that an entry keeps.
+fn hash_of(kind: Kind, bytes: &[u8]) -> u32 {
     let mut hasher = FxBuildHasher.build_hasher();
     kind.hash(&mut hasher);
-    content.hash(&mut hasher);
-    hasher.finish()
+    hasher.write(bytes);
+    hasher.finish() as u32
+}
+
+fn hash_of_items(kind: Kind, items: &[Val]) -> u32 {
+    let mut hasher = FxBuildHasher.build_hasher();
+    for pair in items.chunks(2) {
+        let second = pair.get(1).map_or(0, |value| u64::from(value.0));
+        hasher.write_u64(u64::from(pair[0].0) | second << 32);
+    }
+    hasher.write_usize(items.len());
+    kind.hash(&mut hasher);
+    hasher.finish() as u32
+}
+
+/// The hash as the table wants it: all its bits count.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 impl Values {
@@ -310,13 +328,13 @@ impl Values {
         &self.items[entry.start as usize..(entry.start + entry.len) as usize]
     }
 
-    fn find_scalar(&self, hash: u64, kind: Kind, bytes: &[u8]) -> Option<Val> {
+    fn find_scalar(&self, hash: u32, kind: Kind, bytes: &[u8]) -> Option<Val> {
         self.found
-            .find(hash, |&at| {
+            .find(spread(hash), |&(other, at)| {
                 let entry = self.entries[at as usize];
-                entry.kind == kind && self.raw(entry) == bytes
+                other == hash && entry.kind == kind && self.raw(entry) == bytes
             })
-            .map(|&at| Val(at | TABLE))
+            .map(|&(_, at)| Val(at | TABLE))
     }
 
     fn scalar(&mut self, kind: Kind, bytes: &[u8]) -> Val {
@@ -337,16 +355,17 @@ impl Values {
     }
 
     fn compound(&mut self, kind: Kind, items: &[Val]) -> Val {
-        let hash = hash_of(kind, items);
+        let hash = hash_of_items(kind, items);
         let entries = &self.entries;
         let arena = &self.items;
-        let found = self.found.find(hash, |&at| {
+        let found = self.found.find(spread(hash), |&(other, at)| {
             let entry = entries[at as usize];
-            entry.kind == kind
+            other == hash
+                && entry.kind == kind
                 && entry.len as usize == items.len()
                 && arena[entry.start as usize..(entry.start + entry.len) as usize] == *items
         });
-        if let Some(&at) = found {
+        if let Some(&(_, at)) = found {
             return Val(at | TABLE);
         }
         let start = self.items.len() as u32;
@@ -361,20 +380,11 @@ impl Values {
         )
     }
 
-    fn push(&mut self, hash: u64, entry: Entry) -> Val {
+    fn push(&mut self, hash: u32, entry: Entry) -> Val {
         let at = self.entries.len() as u32;
         self.entries.push(entry);
-        let entries = &self.entries;
-        let bytes = &self.bytes;
-        let items = &self.items;
-        self.found.insert_unique(hash, at, |&other| {
-            let entry = entries[other as usize];
-            let range = entry.start as usize..(entry.start + entry.len) as usize;
-            match entry.kind {
-                Kind::List | Kind::Set | Kind::Map => hash_of(entry.kind, &items[range]),
-                _ => hash_of(entry.kind, &bytes[range]),
-            }
-        });
+        self.found
+            .insert_unique(spread(hash), (hash, at), |&(hash, _)| spread(hash));
         Val(at | TABLE)
     }
 

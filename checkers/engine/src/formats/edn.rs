@@ -5,18 +5,40 @@
 
 use super::json::unicode;
 use super::scan::{digits, Cursor, Halt, DEPTH_MAX};
+use super::template::Memo;
 use crate::values::{Val, Values};
+
+const SPACE: u8 = 1;
+const ENDS: u8 = 2;
+
+/// What each byte is: white space, the end of a token.
+const CLASS: [u8; 256] = {
+    let mut class = [0; 256];
+    let mut at = 0;
+    let spaces = b" ,\n\t\r\x0b\x0c";
+    while at < spaces.len() {
+        class[spaces[at] as usize] = SPACE | ENDS;
+        at += 1;
+    }
+    let ends = b"\";()[]{}";
+    at = 0;
+    while at < ends.len() {
+        class[ends[at] as usize] = ENDS;
+        at += 1;
+    }
+    class
+};
 
 /// White space: the comma too.
 #[inline]
 pub fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b',' | b'\n' | b'\t' | b'\r' | 0x0c | 0x0b)
+    CLASS[byte as usize] & SPACE != 0
 }
 
 /// A byte that ends a keyword, a symbol or a number.
 #[inline]
 pub fn ends_token(byte: u8) -> bool {
-    is_space(byte) || matches!(byte, b'"' | b';' | b'(' | b')' | b'[' | b']' | b'{' | b'}')
+    CLASS[byte as usize] & ENDS != 0
 }
 
 /// A reader of values, with what it uses again and again.
@@ -25,8 +47,8 @@ pub struct Edn {
     scratch: Vec<Val>,
     text: String,
     depth: u32,
-    /// A keyword and the value that it became, by its first letters.
-    keywords: Vec<(u64, Val)>,
+    /// Short keywords and the values that they became.
+    keywords: Memo<Val>,
 }
 
 impl Edn {
@@ -76,16 +98,10 @@ impl Edn {
     fn form(&mut self, c: &mut Cursor, values: &mut Values) -> Result<Val, Halt> {
         self.space(c, values)?;
         let start = c.at;
+        if let Some(value) = self.plain(c, values) {
+            return Ok(value);
+        }
         match c.peek()? {
-            b'0'..=b'9' => {
-                if let Some((number, end)) = digits(c.bytes, start) {
-                    if c.bytes.get(end).is_some_and(|&byte| ends_token(byte)) {
-                        c.at = end;
-                        return Ok(values.int(number as i64));
-                    }
-                }
-                self.atom(c, values)
-            }
             b'[' => self.items(c, values, b']'),
             b'(' => self.items(c, values, b')'),
             b'{' => self.items(c, values, b'}'),
@@ -112,11 +128,21 @@ impl Edn {
         let bottom = self.scratch.len();
         c.at += 1;
         loop {
-            self.space(c, values)?;
-            if c.peek()? == close {
-                break;
+            match c.bytes.get(c.at) {
+                Some(b' ') => c.at += 1,
+                Some(&byte) if byte == close => break,
+                _ => {}
             }
-            let item = self.value(c, values)?;
+            let item = match self.plain(c, values) {
+                Some(item) => item,
+                None => {
+                    self.space(c, values)?;
+                    if c.peek()? == close {
+                        break;
+                    }
+                    self.value(c, values)?
+                }
+            };
             self.scratch.push(item);
         }
         c.at += 1;
@@ -131,18 +157,28 @@ impl Edn {
     }
 
     fn keyword(&mut self, c: &mut Cursor, values: &mut Values) -> Result<Val, Halt> {
+        let start = c.at;
         let name = keyword_name(c)?;
-        let Some(word) = short(name.as_bytes()) else {
-            return Ok(values.keyword(name));
-        };
-        if let Some(&(_, known)) = self.keywords.iter().find(|(known, _)| *known == word) {
-            return Ok(known);
-        }
         let value = values.keyword(name);
-        if self.keywords.len() < 16 {
-            self.keywords.push((word, value));
-        }
+        self.keywords.put(c.bytes, start, c.at, value);
         Ok(value)
+    }
+
+    /// The value here, where it is a plain number or a keyword that was seen before.
+    #[inline]
+    fn plain(&self, c: &mut Cursor, values: &mut Values) -> Option<Val> {
+        let (value, end) = match digits(c.bytes, c.at) {
+            Some((number, end)) => (values.int(number as i64), end),
+            None => {
+                let (value, length) = self.keywords.get(c.bytes, c.at)?;
+                (value, c.at + length)
+            }
+        };
+        if !ends_token(*c.bytes.get(end)?) {
+            return None;
+        }
+        c.at = end;
+        Some(value)
     }
 
     /// The string here, in `text`.
@@ -299,17 +335,6 @@ pub fn tag(c: &mut Cursor) -> Result<(), Halt> {
     c.text(c.at, end)?;
     c.at = end;
     Ok(())
-}
-
-/// A name of at most eight bytes as a number.
-#[inline]
-fn short(name: &[u8]) -> Option<u64> {
-    if name.len() > 8 {
-        return None;
-    }
-    let mut word = [0; 8];
-    word[..name.len()].copy_from_slice(name);
-    Some(u64::from_le_bytes(word))
 }
 
 /// The number that a token is: whole, a fraction, a ratio, with N or M behind it, octal, hexadecimal

@@ -80,7 +80,7 @@ impl<'a> Cursor<'a> {
 
 /// A whole number that ends at a byte which is no digit: its value and the offset behind it. `None`
 /// for anything else: no digit, more than 18 digits, the end of the block, a leading zero.
-#[inline]
+#[inline(always)]
 pub fn digits(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     let rest = bytes.get(at..)?;
     let Some(sixteen) = rest.first_chunk::<16>() else {
@@ -126,7 +126,7 @@ fn slow_digits(rest: &[u8], at: usize) -> Option<(u64, usize)> {
 }
 
 /// How many of the eight bytes, from the first on, are digits.
-#[inline]
+#[inline(always)]
 fn leading_digits(word: u64) -> usize {
     // A digit has the high half 3, and still has it with 6 added.
     let high = word & 0xF0F0_F0F0_F0F0_F0F0;
@@ -137,7 +137,7 @@ fn leading_digits(word: u64) -> usize {
 
 /// The number of eight bytes, the most significant digit in the lowest byte; bytes of 0 count as
 /// the digit 0, so that a shorter number is shifted up.
-#[inline]
+#[inline(always)]
 fn eight_digits(word: u64) -> u64 {
     let word = word & 0x0F0F_0F0F_0F0F_0F0F;
     let pairs = word.wrapping_mul(10).wrapping_add(word >> 8) & 0x00FF_00FF_00FF_00FF;

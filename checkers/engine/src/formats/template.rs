@@ -117,11 +117,11 @@ impl<T: Copy> Memo<T> {
     }
 }
 
-/// What comes next in a record.
+/// What comes next in a record: some bytes, and behind them a value or more bytes.
 #[derive(Clone, Copy)]
-enum Part {
-    Bytes(Literal),
-    Value(Field),
+struct Part {
+    literal: Literal,
+    field: Option<Field>,
 }
 
 /// Where the values of a record stand: field, begin, end.
@@ -150,17 +150,36 @@ impl Templates {
         sink: &mut S,
     ) -> Scan<bool> {
         let start = c.at;
-        for turn in 0..self.kept.len() {
-            let which = (self.last + turn) % self.kept.len();
-            let mut fields = Fields::new(base + start as u64);
-            c.at = start;
-            if self
-                .fits(which, syntax, c, &mut fields, sink.history())
-                .is_some()
-            {
+        let last = self.last;
+        if self.try_one(last, syntax, c, base, sink)? {
+            return Ok(true);
+        }
+        for which in 0..self.kept.len() {
+            if which != last && self.try_one(which, syntax, c, base, sink)? {
                 self.last = which;
-                return fields.send(start, sink).map(|()| true);
+                return Ok(true);
             }
+        }
+        c.at = start;
+        Ok(false)
+    }
+
+    #[inline(always)]
+    fn try_one<X: Syntax, S: Sink>(
+        &mut self,
+        which: usize,
+        syntax: &mut X,
+        c: &mut Cursor,
+        base: u64,
+        sink: &mut S,
+    ) -> Scan<bool> {
+        let start = c.at;
+        let mut fields = Fields::new(base + start as u64);
+        if self
+            .fits(which, syntax, c, &mut fields, sink.history())
+            .is_some()
+        {
+            return fields.send(start, sink).map(|()| true);
         }
         c.at = start;
         Ok(false)
@@ -184,54 +203,55 @@ impl Templates {
         let types = X::types();
         let bytes = c.bytes;
         for part in kept.get(which)? {
-            match part {
-                Part::Bytes(literal) => {
-                    if !literal.is(sixteen(bytes, c.at)?) {
-                        return None;
-                    }
-                    c.at += literal.len;
-                }
-                Part::Value(Field::Time) => {
-                    let (number, end) = digits(bytes, c.at)?;
+            let mut at = c.at;
+            if !part.literal.is(sixteen(bytes, at)?) {
+                return None;
+            }
+            at += part.literal.len;
+            c.at = at;
+            let Some(field) = part.field else {
+                continue;
+            };
+            match field {
+                Field::Time => {
+                    let (number, end) = digits(bytes, at)?;
                     fields.event.time = number as i64;
                     c.at = end;
                 }
-                Part::Value(Field::Index) => {
-                    let (number, end) = digits(bytes, c.at)?;
+                Field::Index => {
+                    let (number, end) = digits(bytes, at)?;
                     fields.event.index = number as i64;
                     c.at = end;
                 }
-                Part::Value(Field::Process) => {
-                    let (number, end) = digits(bytes, c.at)?;
+                Field::Process => {
+                    let (number, end) = digits(bytes, at)?;
                     if number >= u64::from(PROCESS_END) {
                         return None;
                     }
                     fields.who = Who::Number(number as u32);
                     c.at = end;
                 }
-                Part::Value(Field::Type) => {
-                    let word = sixteen(bytes, c.at)?;
+                Field::Type => {
+                    let word = sixteen(bytes, at)?;
                     let kind = guess_type(word);
                     let literal = types[kind as usize];
                     if !literal.is(word) {
                         return None;
                     }
                     fields.kind = Some(kind);
-                    c.at += literal.len;
+                    c.at = at + literal.len;
                 }
-                Part::Value(Field::F) => {
-                    let (f, len) = names.get(bytes, c.at)?;
+                Field::F => {
+                    let (f, len) = names.get(bytes, at)?;
                     fields.event.f = f;
-                    c.at += len;
+                    c.at = at + len;
                 }
-                Part::Value(field) => {
-                    let at = c.at;
-                    let value = plain_value(values, syntax, c, *field, history)?;
-                    if *field == Field::Value {
-                        fields.event.value = value;
-                    } else {
-                        fields.set(*field, value, at, history).ok()?;
-                    }
+                Field::Value => {
+                    fields.event.value = plain_value(values, syntax, c, field, history)?;
+                }
+                _ => {
+                    let value = plain_value(values, syntax, c, field, history)?;
+                    fields.set(field, value, at, history).ok()?;
                 }
             }
         }
@@ -324,20 +344,23 @@ fn parts<X: Syntax>(bytes: &[u8], from: usize, to: usize, spans: &Spans) -> Opti
         if !ends_well || !begins_well {
             return None;
         }
-        push(&mut parts, literal);
-        parts.push(Part::Value(field));
+        push(&mut parts, literal, Some(field));
         at = end;
     }
     let literal = bytes.get(at..to)?;
     if !literal.first().is_some_and(|&byte| X::after_value(byte)) {
         return None;
     }
-    push(&mut parts, literal);
+    push(&mut parts, literal, None);
     (parts.len() <= LITERALS_MAX).then_some(parts)
 }
 
-fn push(parts: &mut Vec<Part>, literal: &[u8]) {
-    for chunk in literal.chunks(16) {
-        parts.push(Part::Bytes(Literal::new(chunk)));
+fn push(parts: &mut Vec<Part>, literal: &[u8], field: Option<Field>) {
+    let chunks = literal.len().div_ceil(16);
+    for (n, chunk) in literal.chunks(16).enumerate() {
+        parts.push(Part {
+            literal: Literal::new(chunk),
+            field: field.filter(|_| n + 1 == chunks),
+        });
     }
 }
