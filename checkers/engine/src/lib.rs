@@ -13,6 +13,7 @@ pub mod error;
 pub mod fast;
 pub mod formats;
 pub mod history;
+pub mod lint;
 pub mod model;
 pub mod models;
 pub mod planted;

@@ -27,6 +27,11 @@ pub const PLANTED: &[(&str, &str)] = &[
         "an operation of unknown outcome is written as one that succeeded",
     ),
     (
+        "lint-nil-anywhere",
+        "a read of nil is told of where nothing had been written",
+    ),
+    ("lint-clock", "the latest time so far is forgotten"),
+    (
         "crc-unchecked",
         "a block of a .jepsen file is taken whatever its checksum is",
     ),

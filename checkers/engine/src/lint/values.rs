@@ -1,0 +1,131 @@
+//! What an operation does with which value, by its name: as far as a lint may presume it.
+
+use smallvec::SmallVec;
+
+use crate::history::History;
+use crate::values::Val;
+
+/// What an operation's name says that it does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    Read,
+    /// Its argument replaces what was there.
+    Write,
+    /// Its argument is the old value and the new one.
+    Cas,
+    /// Its argument is put beside what is there: into a set, a queue, a list, a log.
+    Add,
+    Txn,
+    Other,
+}
+
+pub fn role(f: &str) -> Role {
+    match f {
+        "read" | "r" | "get" => Role::Read,
+        "write" | "w" | "put" => Role::Write,
+        "cas" => Role::Cas,
+        "add" | "enqueue" | "enq" | "push" | "insert" | "append" | "send" | "offer" => Role::Add,
+        "txn" => Role::Txn,
+        _ => Role::Other,
+    }
+}
+
+/// Names of operations whose argument a message is: seen twice it was sent twice, or delivered
+/// twice.
+pub fn is_message(f: &str) -> bool {
+    matches!(f, "enqueue" | "enq" | "send" | "offer")
+}
+
+/// A key and a value.
+pub type Put = (Val, Val);
+
+/// What the operations of a history do, by row.
+pub struct Acts<'a> {
+    pub history: &'a History,
+    roles: Vec<Role>,
+}
+
+impl<'a> Acts<'a> {
+    pub fn new(history: &'a History) -> Acts<'a> {
+        Acts {
+            history,
+            roles: history.fs.iter().map(|f| role(f)).collect(),
+        }
+    }
+
+    pub fn role(&self, row: usize) -> Role {
+        let at = self.history.f[row] as usize;
+        self.roles.get(at).copied().unwrap_or(Role::Other)
+    }
+
+    /// What the operation puts where, if it happens.
+    pub fn puts(&self, row: usize) -> SmallVec<[Put; 4]> {
+        let h = self.history;
+        let (key, arg) = (h.key[row], h.arg[row]);
+        let mut puts = SmallVec::new();
+        match self.role(row) {
+            Role::Write | Role::Add if !arg.is_nil() => puts.push((key, arg)),
+            Role::Cas => match h.values.as_list(arg) {
+                Some(&[_, new]) => puts.push((key, new)),
+                _ => {}
+            },
+            Role::Txn => self.each_op(arg, |name, key, value| {
+                if matches!(name, "w" | "append" | "write") {
+                    puts.push((key, value));
+                }
+            }),
+            _ => {}
+        }
+        puts
+    }
+
+    /// Which values it says it saw where.
+    pub fn sees(&self, row: usize) -> SmallVec<[Put; 4]> {
+        let h = self.history;
+        let (key, result) = (h.key[row], h.result[row]);
+        let mut sees = SmallVec::new();
+        match self.role(row) {
+            Role::Read => {
+                sees.push((key, result));
+                let items = h.values.as_items(result).unwrap_or(&[]);
+                sees.extend(items.iter().map(|&item| (key, item)));
+            }
+            Role::Txn => self.each_op(result, |name, key, value| {
+                if matches!(name, "r" | "read") {
+                    sees.push((key, value));
+                    let items = h.values.as_items(value).unwrap_or(&[]);
+                    sees.extend(items.iter().map(|&item| (key, item)));
+                }
+            }),
+            _ => {}
+        }
+        sees
+    }
+
+    /// Call `each` with name, key and value of each operation of a transaction.
+    pub fn each_op(&self, txn: Val, mut each: impl FnMut(&str, Val, Val)) {
+        let values = &self.history.values;
+        for &op in values.as_list(txn).unwrap_or(&[]) {
+            if let Some(&[name, key, value]) = values.as_list(op) {
+                if let Some(name) = values.as_name(name) {
+                    each(name, key, value);
+                }
+            }
+        }
+    }
+
+    /// The key of a read or a write and the value that it read or wrote, a tuple [key value] as
+    /// jepsen.independent has it taken apart.
+    pub fn keyed(&self, row: usize, value: Val) -> Put {
+        let h = self.history;
+        if h.key[row].is_none() {
+            let arg = h.values.as_list(h.arg[row]);
+            if let (Some(&[key, _]), Some(&[same, inner])) = (arg, h.values.as_list(value)) {
+                if key == same {
+                    return (key, inner);
+                }
+            }
+        }
+        (h.key[row], value)
+    }
+}
