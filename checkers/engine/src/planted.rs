@@ -31,6 +31,7 @@ pub const PLANTED: &[(&str, &str)] = &[
         "a read of nil is told of where nothing had been written",
     ),
     ("lint-clock", "the latest time so far is forgotten"),
+    ("label-of-file", "what results.edn says is not looked at"),
     (
         "crc-unchecked",
         "a block of a .jepsen file is taken whatever its checksum is",

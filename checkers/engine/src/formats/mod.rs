@@ -22,7 +22,7 @@ pub use pair::Odd;
 pub use source::Source;
 
 use crate::budget::Budget;
-use crate::error::Result;
+use crate::error::{Error, Place, Result};
 use crate::history::History;
 use jepsen::{test_file, About};
 use pair::{Pairer, Sink};
@@ -45,17 +45,9 @@ pub fn read(source: Source<'_>, options: &Options, budget: &Budget) -> Result<Hi
         Some(format) => format,
         None => detect::detect(source)?,
     };
-    let located = |mut error: crate::error::Error| {
-        if let crate::error::Place::Byte(at) = error.place {
-            if !format.is_binary() {
-                error.place = source.place(at);
-            }
-        }
-        error
-    };
     let mut pairer = Pairer::new(options.salvage);
     let read = read_into(format, source, options, &mut pairer, budget);
-    let (end, about) = read.map_err(located)?;
+    let (end, about) = read.map_err(|error| located(error, format, source))?;
     let (mut history, odd) = pairer.finish();
     history.about = about;
     history.format = format.name();
@@ -64,6 +56,16 @@ pub fn read(source: Source<'_>, options: &Options, budget: &Budget) -> Result<Hi
         history.cut = Some(at);
     }
     Ok(history)
+}
+
+/// An error with its line and column, where the format has lines.
+pub fn located(mut error: Error, format: Format, source: Source<'_>) -> Error {
+    if let Place::Byte(at) = error.place {
+        if !format.is_binary() {
+            error.place = source.place(at);
+        }
+    }
+    error
 }
 
 /// Read a source of that format into any sink. Returns how it ends and what it says of its test; an

@@ -5,7 +5,7 @@ use crate::budget::Budget;
 use crate::error::{Error, Place, Result};
 use crate::formats::pair::{Event, Pairer, Sink};
 use crate::formats::text::End;
-use crate::formats::{detect, read_into, Options, Source};
+use crate::formats::{detect, located, read_into, Options, Source};
 use crate::history::History;
 
 /// A pairer that remembers where each event stands and which number it has.
@@ -70,7 +70,8 @@ pub fn of_file(
         salvage: true,
         ..*options
     };
-    let (end, about) = read_into(format, source, &options, &mut watch, budget)?;
+    let read = read_into(format, source, &options, &mut watch, budget);
+    let (end, about) = read.map_err(|error| located(error, format, source))?;
     let Watch {
         pairer,
         at,

@@ -8,10 +8,10 @@ use pyo3::prelude::*;
 use super::guard;
 use super::history::PyHistory;
 use crate::budget::Budget;
-use crate::error::Error;
-use crate::formats::{self, Format, Options, Source};
+use crate::formats::jepsen::store;
+use crate::formats::{Format, Options};
 
-/// The history of a file. `format` is found by content where it is None. Raises ValueError with the
+/// The history of a file or of a store directory of Jepsen's. `format` is found by content where it is None. Raises ValueError with the
 /// place of what is wrong.
 #[pyfunction]
 #[pyo3(signature = (path, *, format=None, salvage=false, cpu_s=None, memory_bytes=None, watch=None))]
@@ -33,10 +33,7 @@ pub fn read(
         salvage,
         general: false,
     };
-    let inner = guard::run(py, &budget, watch, || {
-        formats::read(Source::Path(&path), &options, &budget)
-            .map_err(|error| Error::new(error.in_file(&path.to_string_lossy())))
-    })?;
+    let inner = guard::run(py, &budget, watch, || store::read(&path, &options, &budget))?;
     Ok(PyHistory {
         inner: Arc::new(inner),
     })

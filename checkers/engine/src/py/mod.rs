@@ -4,6 +4,7 @@
 //! looks after signals: Ctrl-C cancels it. No panic reaches Python as one.
 
 mod check;
+mod convert;
 mod formats;
 mod guard;
 mod history;
@@ -15,6 +16,8 @@ use pyo3::prelude::*;
 mod engine {
     #[pymodule_export]
     use super::check::check;
+    #[pymodule_export]
+    use super::convert::{about, lint, lint_file, write};
     #[pymodule_export]
     use super::formats::read;
     #[pymodule_export]

@@ -4,6 +4,7 @@ pub mod block;
 mod bytes;
 mod events;
 pub mod fressian;
+pub mod store;
 mod tags;
 pub mod test_file;
 
@@ -20,6 +21,9 @@ pub struct About {
     /// The top-level `:valid?` of its results: "true", "false" or "unknown". A label to show, and
     /// never a verdict of ours.
     pub valid: Option<String>,
+    /// The file of its store directory that was read, and those beside it that have the history too.
+    pub file: Option<String>,
+    pub others: Vec<String>,
 }
 
 impl About {
