@@ -128,7 +128,7 @@ fn locate(source: Source<'_>, found: &mut [Lint]) -> Result<()> {
 }
 
 /// Indices that occur twice, that go back, and that leave gaps.
-fn of_indices(indices: &mut Vec<(i64, u64)>, faults: u64) -> Vec<Lint> {
+fn of_indices(indices: &mut [(i64, u64)], faults: u64) -> Vec<Lint> {
     let mut back = Lint::new("index-back", Severity::Warning);
     let mut twice = Lint::new("index-duplicate", Severity::Warning);
     let mut sparse = Lint::new("index-sparse", Severity::Note);

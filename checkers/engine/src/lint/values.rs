@@ -65,10 +65,11 @@ impl<'a> Acts<'a> {
         let mut puts = SmallVec::new();
         match self.role(row) {
             Role::Write | Role::Add if !arg.is_nil() => puts.push((key, arg)),
-            Role::Cas => match h.values.as_list(arg) {
-                Some(&[_, new]) => puts.push((key, new)),
-                _ => {}
-            },
+            Role::Cas => {
+                if let Some(&[_, new]) = h.values.as_list(arg) {
+                    puts.push((key, new));
+                }
+            }
             Role::Txn => self.each_op(arg, |name, key, value| {
                 if matches!(name, "w" | "append" | "write") {
                     puts.push((key, value));
