@@ -136,13 +136,9 @@ class PythonEngine:
         got. Raises UserError for an operation that the model does not have.
         """
         if isinstance(model, Transactions):
-            return Verdict(
-                checker="transactions",
-                validity=Validity.UNKNOWN,
-                engine=f"{self.name} {__version__}",
-                reason=f"{model.name} is judged by the native engine alone",
-                facts={"model": model.name, "operations": len(history)},
-            )
+            from dissensus.checkers.transactions import judge_transactions
+
+            return judge_transactions(history, model.name, budget, engine=self.name)
         if isinstance(model, Fold):
             return judge_fold(history, model, engine=f"{self.name} {__version__}")
         return self._check_objects(history, model, budget)

@@ -219,7 +219,7 @@ class Fold(Protocol):
 
 
 class Transactions(msgspec.Struct, frozen=True):
-    """Transactions at an isolation level: judged by the native engine alone."""
+    """Transactions at an isolation level (`checkers/transactions.py`)."""
 
     name: str
     fs: frozenset[str] = frozenset({"txn"})

@@ -9,6 +9,7 @@
 //! left out, which is always a legal guess. What failed is no node; the order passes over it.
 
 use super::cycles;
+use super::fractured;
 use super::graph::{Arc, Builder, Graph, Kind, Mode};
 use super::order::{self, Present};
 use super::report::{Found, Step};
@@ -47,16 +48,18 @@ pub fn judge(history: &History, txns: &Txns, meter: &mut Meter) -> Result<Found,
     let graph = lists.graph((&start, &ops), meter)?;
     let mut found = Found::new(txns);
     found.edges = graph.arcs.len() as u32;
-    found.anomalies = log.found;
     let nodes = lists.present.count() + (graph.nodes() - txns.len());
     let sorted = order::sort(history, &lists.present, &graph, Mode::Realtime, meter)?;
     if sorted.len() < nodes {
         let rest = order::rest(history, &lists.present, &graph, &sorted, meter)?;
+        let rows = rest.row.iter().copied().filter(|&row| row != NOBODY);
+        fractured::lists(&lists, rows, &mut log, meter)?;
         let explain = |from: u32, to: u32, arc: &Arc| lists.step(from, to, arc);
         let hunted = cycles::hunt(history, &rest, &explain, meter)?;
         found.components = hunted.components;
         found.visited = hunted.visited;
         found.anomalies.extend(hunted.anomalies);
+        found.possible = hunted.open;
         let plain = order::sort(history, &lists.present, &graph, Mode::Plain, meter)?;
         if plain.len() == nodes {
             found.order = Some(order::rows_only(plain, txns.len()));
@@ -65,6 +68,7 @@ pub fn judge(history: &History, txns: &Txns, meter: &mut Meter) -> Result<Found,
         found.order = Some(order::rows_only(sorted, txns.len()));
         found.strict = true;
     }
+    found.anomalies.extend(log.found);
     conclude(&mut lists, &mut found, meter)?;
     Ok(found)
 }
@@ -78,9 +82,7 @@ fn conclude(lists: &mut Lists, found: &mut Found, meter: &mut Meter) -> Result<(
             found.strict = false;
         }
     }
-    found.possible = found.anomalies.iter().map(|a| a.name.clone()).collect();
-    found.possible.sort_unstable();
-    found.possible.dedup();
+    found.name_possible();
     if let (Some(op), None) = (lists.ambiguous, &found.order) {
         found.unknown = format!(
             "{} was appended more than once to key {}: who appended what was read is not known",
@@ -277,7 +279,7 @@ impl<'a> Lists<'a> {
     }
 
     /// An append that happened, and that comes after all that was read.
-    fn is_unseen(&self, op: u32) -> bool {
+    pub fn is_unseen(&self, op: u32) -> bool {
         self.place[op as usize] == NOBODY
             && self.happened(op)
             && self.longest[self.txns.key[op as usize] as usize] != NOBODY
@@ -306,6 +308,14 @@ impl<'a> Lists<'a> {
             None if last.last() == Some(&(row, Kind::Rw, op)) => {}
             None => last.push((row, Kind::Rw, op)),
         }
+    }
+
+    /// The row that appended the last element that a read saw.
+    pub fn last_writer(&self, read: u32) -> Option<u32> {
+        let chain = self.chain_of(self.txns.key[read as usize] as usize);
+        let length = self.list(read).len() as u32;
+        let next = chain.partition_point(|&append| self.place[append as usize] < length);
+        next.checked_sub(1).map(|at| self.txns.owner_of(chain[at]))
     }
 
     /// What stands behind an edge.

@@ -8,6 +8,7 @@
 //! only facts, each with the rows that show it.
 
 pub mod cycles;
+pub mod fractured;
 pub mod graph;
 pub mod list;
 pub mod order;

@@ -15,6 +15,7 @@
 use rustc_hash::FxHashMap;
 
 use super::cycles;
+use super::fractured;
 use super::graph::{Arc, Builder, Graph, Kind, Mode};
 use super::order::{self, Present};
 use super::report::{Anomaly, Found, Step};
@@ -68,6 +69,17 @@ pub fn judge(history: &History, txns: &Txns, meter: &mut Meter) -> Result<Found,
     let sorted = order::sort(history, &registers.present, &graph, Mode::Realtime, meter)?;
     let mut strict = None;
     if sorted.len() < nodes {
+        let known = |reader: u32, version: u32, write: u32| {
+            let author = txns.owner_of(write);
+            let plain =
+                |arc: &Arc| arc.to == author && arc.kind == Kind::Rw && arc.mode == Mode::Plain;
+            registers.author(version).is_none() || graph.out(reader).iter().any(plain)
+        };
+        let mut log = Log::default();
+        for fracture in fractured::registers(&registers, &known, meter)? {
+            fracture.log(txns, &mut log);
+        }
+        found.anomalies.extend(log.found);
         hunt(&registers, &graph, &sorted, &mut found, meter)?;
     } else {
         strict = Some(order::rows_only(sorted, txns.len()));
@@ -83,7 +95,7 @@ pub fn judge(history: &History, txns: &Txns, meter: &mut Meter) -> Result<Found,
     } else {
         settle(&registers, &graph, strict, &mut found, meter)?;
     }
-    name_possible(&mut found);
+    found.name_possible();
     Ok(found)
 }
 
@@ -181,14 +193,6 @@ fn none(name: &str, registers: &Registers) -> Anomaly {
         steps: Vec::new(),
         shortest: false,
     }
-}
-
-fn name_possible(found: &mut Found) {
-    found
-        .possible
-        .extend(found.anomalies.iter().map(|a| a.name.clone()));
-    found.possible.sort_unstable();
-    found.possible.dedup();
 }
 
 /// What a transaction knows of a key: valid while `row` is the transaction's.
@@ -450,35 +454,10 @@ impl<'a> Registers<'a> {
         all
     }
 
-    /// The edges of a full order of versions: by the ranks of their writers.
-    fn total(&self, rank: &[u32], meter: &mut Meter) -> Result<Graph, Stop> {
-        let mut place = vec![NOBODY; self.txns.len()];
-        for (at, &row) in (0u32..).zip(rank) {
-            place[row as usize] = at;
-        }
-        let mut all = self.installed();
-        // What has no rank comes last, by its return.
-        all.sort_by_key(|&(key, op)| {
-            let row = self.txns.owner_of(op);
-            (key, place[row as usize], self.history.ret[row as usize], op)
-        });
-        let mut edges = Builder::new(self.txns.len());
-        self.add_wr(&mut edges);
-        for (i, &(key, op)) in all.iter().enumerate() {
-            meter.tick()?;
-            let row = self.txns.owner_of(op);
-            let before = match i.checked_sub(1).map(|before| all[before]) {
-                Some((same, before)) if same == key => before,
-                _ => self.initial(key),
-            };
-            if let Some(author) = self.author(before) {
-                edges.add(author, row, Kind::Ww, NOBODY);
-            }
-            for &(_, reader) in self.readers(before) {
-                edges.add(reader, row, Kind::Rw, NOBODY);
-            }
-        }
-        edges.build(meter)
+    /// The key of a version.
+    pub fn key_of(&self, version: u32) -> u32 {
+        let key = self.txns.key.get(version as usize).copied();
+        key.unwrap_or_else(|| version - self.initial(0))
     }
 
     pub fn add_wr(&self, edges: &mut Builder) {

@@ -84,6 +84,14 @@ impl Found {
         found
     }
 
+    /// What was found is possible.
+    pub fn name_possible(&mut self) {
+        let names = self.anomalies.iter().map(|anomaly| anomaly.name.clone());
+        self.possible.extend(names);
+        self.possible.sort_unstable();
+        self.possible.dedup();
+    }
+
     pub fn json(&self, history: &History) -> String {
         let mut out = String::new();
         let _ = write!(

@@ -94,11 +94,7 @@ impl<'a> Search<'a> {
         let mut leaves = vec![Vec::new(); count];
         let mut pending = vec![0; registers.versions()];
         for &(version, row) in &registers.reads {
-            let key = match registers.txns.key.get(version as usize) {
-                Some(&key) => key,
-                None => version - registers.initial(0),
-            };
-            needs[row as usize].push((key, version));
+            needs[row as usize].push((registers.key_of(version), version));
             pending[version as usize] += 1;
         }
         let history = registers.history;

@@ -113,7 +113,7 @@ fn every_cycle_of_lists() {
     for (text, expected) in [
         ("0: ax1 ay2; 1: ax2 ay1; 2: rx12 ry12", "G0"),
         ("0: ax1 ry1; 1: ay1 rx1", "G1c"),
-        ("0: ax1 ay1; 1: rx1 ry; 2: ry1", "G-single-item"),
+        ("0: ax1 az1; 1: rx1 ay1; 2: ry1 rz", "G-single-item"),
         ("0: rx ay1; 1: ry ax1", "G2-item"),
         ("0 1-2: ax1; 1 3-4: rx", "G-single-item-realtime"),
         ("0 1-2: ax1; 0 3-4: rx", "G-single-item-process"),
@@ -133,6 +133,14 @@ fn anomalies_of_lists_without_cycles() {
     for (text, expected) in [
         ("0!: ax1; 1: rx1", &["G1a"][..]),
         ("0: ax1 ax2; 1: rx1", &["G-single-item", "G1b"]),
+        (
+            "0: ax1 ay1; 1: rx1 ry; 2: ry1",
+            &["G-single-item", "fractured-read", "fractured-view"],
+        ),
+        (
+            "0: ax1 ay1; 1: ry rx1; 2: ry1",
+            &["G-single-item", "fractured-read"],
+        ),
         ("0: rx1", &["garbage-read"]),
         ("0: ax1; 1: rx11", &["duplicate-elements"]),
         ("0: ax1; 1: ax2; 2: rx12; 3: rx21", &["incompatible-order"]),
@@ -176,7 +184,11 @@ fn anomalies_of_registers() {
         ("0: wx1 ry1; 1: wy1 rx1", &["G1c"]),
         ("0: rx wx1; 1: rx wx2", &["G2-item", "lost-update"]),
         ("0: rx wy1; 1: ry wx1", &["G2-item"]),
-        ("0: wx1 wy1; 1: rx1 ry", &["G-single-item"]),
+        (
+            "0: wx1 wy1; 1: rx1 ry",
+            &["G-single-item", "fractured-read", "fractured-view"],
+        ),
+        ("0: wx1 wz1; 1: rx1 wy1; 2: ry1 rz", &["G-single-item"]),
         // Stale: found without any option.
         (
             "0 1-2: wx1; 0 3-4: wx2; 1 5-6: rx1",

@@ -22,6 +22,44 @@ struct Cluster {
 }
 
 impl Registers<'_> {
+    /// Row -> its place in an order, `NOBODY` where it has none.
+    pub fn places(&self, rank: &[u32]) -> Vec<u32> {
+        let mut place = vec![NOBODY; self.txns.len()];
+        for (at, &row) in (0u32..).zip(rank) {
+            place[row as usize] = at;
+        }
+        place
+    }
+
+    /// The edges of a full order of versions: by the ranks of their writers.
+    pub fn total(&self, rank: &[u32], meter: &mut Meter) -> Result<Graph, Stop> {
+        let place = self.places(rank);
+        let mut all = self.installed();
+        // What has no rank comes last, by its return.
+        all.sort_by_key(|&(key, op)| {
+            let row = self.txns.owner_of(op);
+            let ret = self.history.ret[row as usize];
+            (key, place[row as usize], ret, row)
+        });
+        let mut edges = Builder::new(self.txns.len());
+        self.add_wr(&mut edges);
+        for (i, &(key, op)) in all.iter().enumerate() {
+            meter.tick()?;
+            let row = self.txns.owner_of(op);
+            let before = match i.checked_sub(1).map(|before| all[before]) {
+                Some((same, before)) if same == key => before,
+                _ => self.initial(key),
+            };
+            if let Some(author) = self.author(before) {
+                edges.add(author, row, Kind::Ww, NOBODY);
+            }
+            for &(_, reader) in self.readers(before) {
+                edges.add(reader, row, Kind::Rw, NOBODY);
+            }
+        }
+        edges.build(meter)
+    }
+
     /// Everything that is known.
     pub fn graph(&mut self, meter: &mut Meter) -> Result<Graph, Stop> {
         meter.budget().fits(self.txns.owner.len() * 48)?;
