@@ -145,7 +145,8 @@ pub fn judge(
     Ok(None)
 }
 
-fn illegal(history: &History, mut rows: Vec<u32>) -> Answer {
+/// The answer that some rows are illegal by themselves, or with the rest of the history.
+pub fn illegal(history: &History, mut rows: Vec<u32>) -> Answer {
     rows.sort_unstable();
     rows.dedup();
     let returned = |row: &u32| history.end(*row as usize) != OPEN;

@@ -51,3 +51,32 @@ impl Places {
         }
     }
 }
+
+/// The place of a row among the rows of an object.
+pub struct Index<'a> {
+    rows: &'a [u32],
+    /// The first row, where the rows have no gaps.
+    first: Option<u32>,
+}
+
+impl<'a> Index<'a> {
+    pub fn new(rows: &'a [u32]) -> Index<'a> {
+        let dense = match (rows.first(), rows.last()) {
+            (Some(first), Some(last)) => (last - first) as usize + 1 == rows.len(),
+            _ => false,
+        };
+        Index {
+            rows,
+            first: rows.first().copied().filter(|_| dense),
+        }
+    }
+
+    /// The row's place; 0 for a row that is none of them.
+    #[inline]
+    pub fn of(&self, row: u32) -> usize {
+        match self.first {
+            Some(first) => (row - first) as usize,
+            None => self.rows.binary_search(&row).unwrap_or(0),
+        }
+    }
+}

@@ -179,7 +179,14 @@ fn roles(name: &str, [first, second]: [Val; 2], history: &mut History) -> (Val, 
         return (Val::NIL, first);
     }
     let or_nil = |value: Val| if value.is_none() { Val::NIL } else { value };
-    (or_nil(first), or_nil(second))
+    // A yes or no that cannot be taken for a repeated argument.
+    let answers = ["insert", "add", "remove", "delete", "contains", "member"];
+    let answer = match second.small() {
+        Some(0) if answers.contains(&plain.as_str()) => Val::FALSE,
+        Some(1) if answers.contains(&plain.as_str()) => Val::TRUE,
+        _ => or_nil(second),
+    };
+    (or_nil(first), answer)
 }
 
 /// The rows of the spans: a merge of their starts and their ends.

@@ -3,11 +3,14 @@
 //! An acquisition that says 0 or false was refused: it saw that nothing could be had. Any other
 //! result, or none, is a success.
 
+use crate::budget::{Meter, Stop};
 use crate::error::{Error, Result};
+use crate::fast;
 use crate::history::{History, Outcome};
-use crate::model::{Class, Model, Step};
+use crate::model::{Class, Fast, Model, Step};
 use crate::models::said;
 use crate::spec::Spec;
+use crate::split::Object;
 use crate::values::{Look, Val, Values};
 
 /// What an operation does.
@@ -38,9 +41,10 @@ pub struct Locking {
 }
 
 /// Tokens are kept one higher and as two words; none yet is 0.
-type Token = u64;
+pub type Token = u64;
 
-fn token_of(values: &Values, value: Val) -> Option<Token> {
+/// The token that a value is.
+pub fn token_of(values: &Values, value: Val) -> Option<Token> {
     match values.look(value) {
         Look::Int(number) if number >= 0 => (number as u64).checked_add(1),
         _ => None,
@@ -92,17 +96,22 @@ impl Locking {
         self.does(&history.fs[op.f as usize])
     }
 
-    /// Whether an operation was refused, as its result says.
-    pub fn refused(values: &Values, result: Val) -> bool {
-        said::flag(values, result) == Some(false)
+    /// What an operation does, by its place in the history's names.
+    pub fn table(&self, history: &History) -> Vec<Option<Does>> {
+        history.fs.iter().map(|name| self.does(name)).collect()
     }
 
-    /// The token that an acquisition returned.
-    pub fn token(values: &Values, result: Val) -> Option<Token> {
-        token_of(values, result)
+    /// Whether an operation was refused, as its result says: 0 is the answer of one that was, except
+    /// where it is a token.
+    pub fn refused(&self, history: &History, does: Does, result: Val) -> bool {
+        match (self.lock, does) {
+            (_, Does::Release) => false,
+            (Lock::Fenced, Does::Acquire) => result == Val::FALSE,
+            _ => said::flag(&history.values, result) == Some(false),
+        }
     }
 
-    fn permits_step(&self, state: &[u32], start: u32, cap: u32, does: Does, refused: bool) -> Left {
+    fn permits_step(state: &[u32], start: u32, cap: u32, does: Does, refused: bool) -> Left {
         let left = if state.is_empty() { start } else { state[0] };
         match (does, refused) {
             (Does::Acquire, true) => Left::stays(left == 0),
@@ -124,14 +133,20 @@ impl Locking {
         }
     }
 
-    fn fenced_step(history: &History, state: &[u32], op: &Class, does: Does) -> Option<[u32; 5]> {
+    fn fenced_step(
+        &self,
+        history: &History,
+        state: &[u32],
+        op: &Class,
+        does: Does,
+    ) -> Option<[u32; 5]> {
         let values = &history.values;
         let (mut held, mut given, mut used) =
             (word(state, 0), token_at(state, 1), token_at(state, 3));
         let known = op.outcome == Outcome::Ok;
-        let refused = known && Self::refused(values, op.result) && does != Does::Acquire;
+        let refused = known && self.refused(history, does, op.result);
         match does {
-            Does::Acquire if known && values.look(op.result) == Look::Bool(false) => {
+            Does::Acquire if refused => {
                 if held == 0 {
                     return None;
                 }
@@ -147,7 +162,7 @@ impl Locking {
             }
             Does::Release => {
                 let token = token_of(values, op.arg);
-                if held == 0 || refused || token.is_some_and(|token| token != given) {
+                if held == 0 || token.is_some_and(|token| token != given) {
                     return None;
                 }
                 held = 0;
@@ -283,10 +298,10 @@ impl Model for Locking {
         let Some(does) = self.does_of(history, op) else {
             return Step::No;
         };
-        let refused = op.outcome == Outcome::Ok && Self::refused(&history.values, op.result);
+        let refused = op.outcome == Outcome::Ok && self.refused(history, does, op.result);
         match self.lock {
             Lock::Permits { start, cap } => {
-                match self.permits_step(state, start, cap, does, refused) {
+                match Self::permits_step(state, start, cap, does, refused) {
                     Left::No => return Step::No,
                     Left::Same => return Step::Same,
                     Left::To(left) => next.push(left),
@@ -296,7 +311,7 @@ impl Model for Locking {
                 None => return Step::No,
                 Some(after) => next.extend(after),
             },
-            Lock::Fenced => match Self::fenced_step(history, state, op, does) {
+            Lock::Fenced => match self.fenced_step(history, state, op, does) {
                 None => return Step::No,
                 Some(after) => next.extend(after),
             },
@@ -313,13 +328,8 @@ impl Model for Locking {
         if op.outcome != Outcome::Ok {
             return false;
         }
-        match self.does_of(history, op) {
-            Some(Does::Acquire) if self.lock == Lock::Fenced => {
-                history.values.look(op.result) == Look::Bool(false)
-            }
-            Some(Does::Acquire | Does::Use) => Self::refused(&history.values, op.result),
-            _ => false,
-        }
+        self.does_of(history, op)
+            .is_some_and(|does| self.refused(history, does, op.result))
     }
 
     fn is_blind(&self, _: &History, _: &Class) -> bool {
@@ -348,5 +358,14 @@ impl Model for Locking {
             }
             _ => Ok(()),
         }
+    }
+
+    fn fast(
+        &self,
+        history: &History,
+        object: &Object,
+        meter: &mut Meter,
+    ) -> std::result::Result<Fast, Stop> {
+        fast::locks::judge(self, history, object, meter)
     }
 }

@@ -3,12 +3,17 @@
 //!
 //! A state is the elements, sorted.
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::budget::{Meter, Stop};
 use crate::error::{Error, Result};
+use crate::fast;
 use crate::history::{History, Outcome};
-use crate::model::{Class, Model, Step};
+use crate::model::{Class, Fast, Model, Step};
 use crate::models::said;
 use crate::spec::Spec;
-use crate::values::Values;
+use crate::split::{self, Object};
+use crate::values::{Val, Values};
 
 /// What an operation does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,11 +46,16 @@ impl Set {
         Some(match (self.grows, said::plain(name).as_str()) {
             (false, "add" | "insert") => Does::Add,
             (false, "remove" | "delete") => Does::Remove,
-            (false, "contains") => Does::Contains,
+            (false, "contains" | "member") => Does::Contains,
             (true, "add" | "broadcast") => Does::Add,
             (_, "read") => Does::Read,
             _ => return None,
         })
+    }
+
+    /// What an operation does, by its place in the history's names.
+    pub fn table(&self, history: &History) -> Vec<Option<Does>> {
+        history.fs.iter().map(|name| self.does(name)).collect()
     }
 
     fn does_of(&self, history: &History, op: &Class) -> Option<Does> {
@@ -71,8 +81,44 @@ impl Model for Set {
         if self.grows {
             &["add", "read", "broadcast"]
         } else {
-            &["add", "remove", "contains", "read", "insert", "delete"]
+            &[
+                "add", "remove", "contains", "read", "insert", "delete", "member",
+            ]
         }
+    }
+
+    /// Each element is an object of its own, where the set is not read whole.
+    fn objects(&self, history: &History) -> Vec<Object> {
+        let table = self.table(history);
+        let reads = |row: usize| table[history.f[row] as usize] == Some(Does::Read);
+        if self.grows {
+            return split::by_key(history);
+        }
+        let whole: FxHashSet<Val> = (0..history.len())
+            .filter(|&row| reads(row))
+            .map(|row| history.key[row])
+            .collect();
+        let mut place: FxHashMap<(Val, Val), usize> = FxHashMap::default();
+        let mut objects: Vec<Object> = Vec::new();
+        for row in 0..history.len() {
+            let (key, element) = (history.key[row], history.arg[row]);
+            let (name, part) = if whole.contains(&key) {
+                (key, Val::NONE)
+            } else if key.is_none() {
+                (element, element)
+            } else {
+                (key, element)
+            };
+            let at = *place.entry((key, part)).or_insert_with(|| {
+                objects.push(Object {
+                    key: name,
+                    rows: Vec::new(),
+                });
+                objects.len() - 1
+            });
+            objects[at].rows.push(row as u32);
+        }
+        objects
     }
 
     fn order_free(&self) -> bool {
@@ -180,6 +226,19 @@ impl Model for Set {
                 Ok(())
             }
             Some(_) => said::effect(values, op).map(|_| ()).or_else(wrong),
+        }
+    }
+
+    fn fast(
+        &self,
+        history: &History,
+        object: &Object,
+        meter: &mut Meter,
+    ) -> std::result::Result<Fast, Stop> {
+        if self.grows {
+            fast::inclusion::judge(self, history, object, meter)
+        } else {
+            fast::elements::judge(self, history, object, meter)
         }
     }
 }

@@ -110,6 +110,7 @@ pub const QUEUE: Game = Game {
     run: |state, op, _| run_collection(queue, state, op),
     legal: queue,
     start: &[],
+    names: &[],
     spoil: other_value,
 };
 
@@ -119,6 +120,7 @@ pub const STACK: Game = Game {
     run: |state, op, _| run_collection(stack, state, op),
     legal: stack,
     start: &[],
+    names: &[],
     spoil: other_value,
 };
 
@@ -132,6 +134,7 @@ pub const PRIORITY: Game = Game {
     run: |state, op, _| run_collection(priority, state, op),
     legal: priority,
     start: &[],
+    names: &[],
     spoil: |dice, ops, _| {
         let puts: Vec<i64> = ops.iter().filter_map(|op| op.arg).collect();
         match dice.roll(8) {
@@ -141,4 +144,282 @@ pub const PRIORITY: Game = Game {
             _ => R::Int(*dice.pick(&puts)),
         }
     },
+};
+
+fn yes(op: &Op) -> bool {
+    op.result == R::Flag(true) || op.result == R::Int(1)
+}
+
+fn no(op: &Op) -> bool {
+    op.result == R::Flag(false) || op.result == R::Int(0)
+}
+
+fn set(state: &[i64], op: &Op) -> Option<Vec<i64>> {
+    let x = op.arg?;
+    let there = state.contains(&x);
+    let mut after: Vec<i64> = state.iter().copied().filter(|&y| y != x).collect();
+    let wrong = match op.f {
+        "add" => (yes(op) && there) || (no(op) && !there),
+        _ => (yes(op) && !there) || (no(op) && there),
+    };
+    if op.known() && wrong {
+        return None;
+    }
+    if op.f == "add" || (op.f == "contains" && there) {
+        after.push(x);
+    }
+    after.sort_unstable();
+    Some(after)
+}
+
+pub const SET: Game = Game {
+    model: "set",
+    invent: |dice, _| {
+        let x = 10 + dice.roll(2) as i64;
+        (
+            *dice.pick(&["add", "remove", "contains", "contains"]),
+            Some(x),
+        )
+    },
+    run: |state, op, dice| {
+        if dice.chance(5) {
+            return run_any(set, state, op, &[R::Nothing]);
+        }
+        run_any(set, state, op, &[R::Flag(true), R::Int(0)])
+    },
+    legal: set,
+    start: &[],
+    names: &[],
+    spoil: |_, ops, at| R::Flag(!yes(&ops[at])),
+};
+
+/// Elements that come once and go once.
+pub const SET_ONCE: Game = Game {
+    model: "set",
+    invent: |dice, fresh| match fresh {
+        1 | 2 => ("add", Some(9 + fresh)),
+        3 | 6 => ("remove", Some(9 + fresh / 3)),
+        _ => ("contains", Some(10 + dice.roll(2) as i64)),
+    },
+    ..SET
+};
+
+fn grow(state: &[i64], op: &Op) -> Option<Vec<i64>> {
+    let mut after = state.to_vec();
+    match (op.arg, &op.result) {
+        (Some(x), _) => {
+            after.push(x);
+            after.sort_unstable();
+            after.dedup();
+        }
+        (None, R::List(found)) => {
+            let mut found = found.clone();
+            found.sort_unstable();
+            found.dedup();
+            return (found == state).then_some(after);
+        }
+        _ => {}
+    }
+    Some(after)
+}
+
+pub const GROW: Game = Game {
+    model: "g-set",
+    invent: |dice, fresh| {
+        if dice.chance(50) {
+            ("add", Some(1 + dice.roll(fresh as usize) as i64))
+        } else {
+            ("read", None)
+        }
+    },
+    run: |state, op, dice| {
+        let mut found = state.to_vec();
+        if dice.chance(20) && !found.is_empty() {
+            found.push(found[0]);
+        }
+        let result = if op.arg.is_some() || dice.chance(3) {
+            R::Nothing
+        } else {
+            R::List(found)
+        };
+        Some((grow(state, op)?, result))
+    },
+    legal: grow,
+    start: &[],
+    names: &[],
+    spoil: |dice, ops, at| {
+        let mut found = match &ops[at].result {
+            R::List(found) => found.clone(),
+            _ => return R::Nothing,
+        };
+        if dice.chance(50) && !found.is_empty() {
+            found.swap_remove(dice.roll(found.len()));
+        } else {
+            found.push(1 + dice.roll(ops.len()) as i64);
+        }
+        R::List(found)
+    },
+};
+
+/// State: what can be had, and what there is at most.
+fn permits(state: &[i64], op: &Op) -> Option<Vec<i64>> {
+    let (left, cap) = (state[0], state[1]);
+    match op.f {
+        "acquire" if op.known() && no(op) => (left == 0).then(|| state.to_vec()),
+        "acquire" => (left > 0).then(|| vec![left - 1, cap]),
+        _ => (left < cap).then(|| vec![left + 1, cap]),
+    }
+}
+
+fn run_permits(state: &[i64], op: &Op, dice: &mut Dice) -> Option<(Vec<i64>, R)> {
+    let refused = if dice.chance(5) {
+        R::Flag(false)
+    } else {
+        R::Nothing
+    };
+    run_any(permits, state, op, &[R::Nothing, refused])
+}
+
+fn lock_or_unlock(dice: &mut Dice) -> (&'static str, Option<i64>) {
+    (
+        if dice.chance(50) {
+            "acquire"
+        } else {
+            "release"
+        },
+        None,
+    )
+}
+
+pub const MUTEX: Game = Game {
+    model: "mutex",
+    invent: |dice, _| lock_or_unlock(dice),
+    run: run_permits,
+    legal: permits,
+    start: &[1, 1],
+    names: &["acquire", "release"],
+    spoil: |dice, _, _| {
+        if dice.chance(15) {
+            R::Flag(false)
+        } else {
+            R::Flag(true)
+        }
+    },
+};
+
+pub const SEMAPHORE: Game = Game {
+    model: "semaphore(n=2)",
+    start: &[2, 2],
+    ..MUTEX
+};
+
+pub const COUNTING: Game = Game {
+    model: "semaphore(init=0)",
+    start: &[0, 1000],
+    ..MUTEX
+};
+
+/// State: owner, depth.
+fn reentrant(state: &[i64], op: &Op) -> Option<Vec<i64>> {
+    let (me, owner, depth) = (i64::from(op.process), state[0], state[1]);
+    match op.f {
+        "acquire" if op.known() && no(op) => (depth > 0 && owner != me).then(|| state.to_vec()),
+        "acquire" => (depth == 0 || owner == me).then(|| vec![me, depth + 1]),
+        _ if depth == 0 || owner != me => None,
+        _ => Some(if depth == 1 {
+            vec![0, 0]
+        } else {
+            vec![me, depth - 1]
+        }),
+    }
+}
+
+pub const REENTRANT: Game = Game {
+    model: "reentrant-mutex",
+    invent: |dice, _| lock_or_unlock(dice),
+    run: |state, op, dice| {
+        // Nobody releases what is not his: such a call is an acquisition in truth.
+        let refused = if dice.chance(3) {
+            R::Flag(false)
+        } else {
+            R::Nothing
+        };
+        run_any(reentrant, state, op, &[R::Nothing, refused])
+    },
+    legal: reentrant,
+    start: &[0, 0],
+    names: &["acquire", "release"],
+    spoil: |_, _, _| R::Nothing,
+};
+
+/// State: held, last token given, largest used.
+fn fenced(state: &[i64], op: &Op) -> Option<Vec<i64>> {
+    let (held, given, used) = (state[0], state[1], state[2]);
+    match (op.f, op.arg) {
+        ("acquire", _) if op.known() && op.result == R::Flag(false) => {
+            (held == 1).then(|| state.to_vec())
+        }
+        ("acquire", _) => {
+            let token = match op.result {
+                R::Int(token) if op.known() => token,
+                _ => given + 1,
+            };
+            (held == 0 && token > given).then(|| vec![1, token, used])
+        }
+        ("use", Some(token)) => {
+            let refused = op.known() && no(op);
+            (token <= given && refused == (token < used))
+                .then(|| vec![held, given, used.max(token)])
+        }
+        (_, token) => {
+            let other = token.is_some_and(|token| token != given);
+            (held == 1 && !other).then(|| vec![0, given, used])
+        }
+    }
+}
+
+fn run_fenced(state: &[i64], op: &Op, dice: &mut Dice) -> Option<(Vec<i64>, R)> {
+    if op.f == "acquire" {
+        if state[0] == 1 {
+            return dice.chance(2).then(|| (state.to_vec(), R::Flag(false)));
+        }
+        let token = state[1] + 1 + dice.roll(2) as i64;
+        return Some((vec![1, token, state[2]], R::Int(token)));
+    }
+    let refused = if dice.chance(10) {
+        R::Flag(false)
+    } else {
+        R::Nothing
+    };
+    run_any(fenced, state, op, &[R::Nothing, refused])
+}
+
+pub const FENCED: Game = Game {
+    model: "fenced-lock",
+    invent: |dice, fresh| match dice.roll(10) {
+        0..=4 => ("acquire", None),
+        5..=7 => ("release", None),
+        _ => ("use", Some(dice.roll(fresh as usize) as i64)),
+    },
+    run: run_fenced,
+    legal: fenced,
+    start: &[0, -1, -1],
+    names: &[],
+    spoil: |dice, ops, at| {
+        if ops[at].f == "acquire" {
+            R::Int(dice.roll(5) as i64)
+        } else {
+            R::Nothing
+        }
+    },
+};
+
+/// Releases name their tokens.
+pub const FENCED_NAMED: Game = Game {
+    invent: |dice, fresh| match dice.roll(10) {
+        0..=4 => ("acquire", None),
+        5..=8 => ("release", Some(dice.roll(1 + fresh as usize / 2) as i64)),
+        _ => ("use", Some(dice.roll(fresh as usize) as i64)),
+    },
+    ..FENCED
 };

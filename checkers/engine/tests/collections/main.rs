@@ -9,7 +9,6 @@ use dissensus_engine::history::{History, OPEN};
 use dissensus_engine::model::{Class, Judge, Model, Step};
 use dissensus_engine::models;
 use dissensus_engine::spec::Spec;
-use dissensus_engine::split;
 use dissensus_engine::values::Val;
 use dissensus_engine::verdict::{Answer, Core};
 
@@ -61,7 +60,7 @@ fn steps(model: &dyn Model, history: &History, order: &[u32]) {
 }
 
 /// A core says too much where its rows, or what had begun before its row returned, are legal.
-fn check_core(game: &Game, ops: &[Op], core: &Core) {
+fn check_core(game: &Game, ops: &[Op], core: &Core, said: &dyn Fn() -> String) {
     let blocked = &ops[core.blocked as usize];
     assert_ne!(blocked.end(), OPEN, "the blocked row never returns");
     let begun: Vec<Op> = ops
@@ -75,8 +74,9 @@ fn check_core(game: &Game, ops: &[Op], core: &Core) {
         .collect();
     assert!(
         !oracle::legal(game, &begun, &must),
-        "the prefix is legal: {:?}",
-        core.rows
+        "the prefix is legal: {:?} of {}",
+        core.rows,
+        said()
     );
     assert!(core.rows.is_empty() || core.rows.contains(&core.blocked));
 }
@@ -89,62 +89,77 @@ struct Counts {
     refused: u32,
 }
 
+/// Compare every object of many histories. `closed`: the rows of a core are illegal by themselves.
 fn fuzz(game: &Game, seed: u64, closed: bool) -> Counts {
     let model = model(game.model);
     let mut dice = Dice(seed);
     let mut counts = Counts::default();
     for turn in 0..ENOUGH {
-        let ops = ops::history(game, &mut dice);
-        let history = ops::build(&ops);
-        let expected = oracle::judge(game, &ops);
-        *(if expected {
-            &mut counts.legal
-        } else {
-            &mut counts.illegal
-        }) += 1;
-        let object = &split::whole(&history)[0];
-        let mut meter = Budget::unlimited().meter();
-        let said = || format!("{} turn {turn}: {ops:#?}", game.model);
-        match model.fast(&history, object, &mut meter).expect("no bound") {
-            None => counts.refused += 1,
-            Some((_, Answer::Legal(order))) => {
-                assert!(expected, "an illegal history is called legal: {}", said());
-                if let Err(why) = oracle::replay(game, &ops, &order) {
-                    panic!("{why}: {order:?} of {}", said());
+        let all = ops::history(game, &mut dice);
+        let history = ops::build(&all);
+        let mut legal = true;
+        for object in model.objects(&history) {
+            let ops = object
+                .rows
+                .iter()
+                .map(|&row| all[row as usize].clone())
+                .collect::<Vec<_>>();
+            let expected = oracle::judge(game, &ops);
+            legal &= expected;
+            let mut meter = Budget::unlimited().meter();
+            let said = || format!("{} turn {turn}: {ops:#?}", game.model);
+            let place = |row: u32| object.rows.binary_search(&row).expect("a row") as u32;
+            match model.fast(&history, &object, &mut meter).expect("no bound") {
+                None => counts.refused += 1,
+                Some((_, Answer::Legal(order))) => {
+                    assert!(expected, "an illegal history is called legal: {}", said());
+                    steps(&*model, &history, &order);
+                    let order: Vec<u32> = order.into_iter().map(place).collect();
+                    if let Err(why) = oracle::replay(game, &ops, &order) {
+                        panic!("{why}: {order:?} of {}", said());
+                    }
                 }
-                steps(&*model, &history, &order);
-            }
-            Some((_, Answer::Illegal(core))) => {
-                assert!(
-                    !expected,
-                    "a legal history is called illegal: {} {:?}",
-                    said(),
-                    core.rows
-                );
-                check_core(game, &ops, &core);
-                if closed {
+                Some((_, Answer::Illegal(core))) => {
+                    let rows: Vec<u32> = core.rows.into_iter().map(place).collect();
+                    let core = Core {
+                        blocked: place(core.blocked),
+                        rows,
+                    };
+                    assert!(
+                        !expected,
+                        "a legal history is called illegal: {} {:?}",
+                        said(),
+                        core.rows
+                    );
+                    check_core(game, &ops, &core, &said);
                     let part: Vec<Op> = core
                         .rows
                         .iter()
                         .map(|&at| ops[at as usize].clone())
                         .collect();
                     assert!(
-                        !oracle::judge(game, &part),
+                        !closed || !oracle::judge(game, &part),
                         "the core is legal: {:?} of {}",
                         core.rows,
                         said()
                     );
                 }
+                Some((name, Answer::Unknown { .. })) => panic!("{name} does not know"),
             }
-            Some((name, Answer::Unknown { .. })) => panic!("{name} does not know"),
         }
+        assert_eq!(legal, oracle::judge(game, &all), "objects: {all:#?}");
+        *(if legal {
+            &mut counts.legal
+        } else {
+            &mut counts.illegal
+        }) += 1;
     }
+    println!("{}: {counts:?}", game.model);
     let share = |part: u32| part * 100 / ENOUGH;
     assert!(
         share(counts.legal) >= 30 && share(counts.illegal) >= 30,
         "{counts:?}"
     );
-    println!("{}: {counts:?}", game.model);
     counts
 }
 
@@ -161,4 +176,37 @@ fn stacks() {
 #[test]
 fn priority_queues() {
     assert!(fuzz(&games::PRIORITY, 3, true).refused < ENOUGH / 20);
+}
+
+#[test]
+fn sets() {
+    fuzz(&games::SET, 4, true);
+    assert!(fuzz(&games::SET_ONCE, 5, true).refused < ENOUGH / 5);
+}
+
+#[test]
+fn sets_that_grow() {
+    assert_eq!(fuzz(&games::GROW, 6, true).refused, 0);
+}
+
+#[test]
+fn mutexes() {
+    fuzz(&games::MUTEX, 7, true);
+}
+
+#[test]
+fn semaphores() {
+    fuzz(&games::SEMAPHORE, 8, true);
+    fuzz(&games::COUNTING, 9, true);
+}
+
+#[test]
+fn reentrant_mutexes() {
+    fuzz(&games::REENTRANT, 10, true);
+}
+
+#[test]
+fn fenced_locks() {
+    fuzz(&games::FENCED, 11, false);
+    fuzz(&games::FENCED_NAMED, 12, false);
 }

@@ -68,6 +68,8 @@ pub struct Game {
     /// the result is not known.
     pub legal: fn(state: &[i64], op: &Op) -> Option<Vec<i64>>,
     pub start: &'static [i64],
+    /// Operations that can stand for each other, to spoil a history.
+    pub names: &'static [&'static str],
     /// Other results that an operation might be given.
     pub spoil: fn(dice: &mut Dice, ops: &[Op], at: usize) -> R,
 }
@@ -174,6 +176,10 @@ fn spoil(game: &Game, dice: &mut Dice, ops: &mut [Op], events: &mut Vec<(usize, 
     let kind = if told.is_empty() { 2 } else { dice.roll(3) };
     let at = *dice.pick(if kind < 2 { &told } else { &done });
     match kind {
+        _ if !game.names.is_empty() && dice.chance(40) => {
+            ops[at].f = game.names[dice.roll(game.names.len())];
+            ops[at].result = R::Nothing;
+        }
         0 => ops[at].result = (game.spoil)(dice, ops, at),
         1 => {
             let same: Vec<usize> = done
