@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::budget::{Meter, Stop};
-use crate::history::{History, Outcome};
+use crate::history::{History, Outcome, OPEN};
 use crate::model::Fast;
 use crate::models::locks::{token_of, Does, Token};
 use crate::verdict::{Answer, Core};
@@ -188,14 +188,16 @@ impl Machine<'_> {
         Ok(None)
     }
 
-    /// Acquisitions that are done or come next are there for the sake of the order of tokens, which
-    /// is only known once they have all returned.
+    /// Acquisitions that are done or come next, and the releases that name them, are there for the
+    /// sake of tokens, which are only known once all of them have returned.
     fn core(&self, mut rows: Vec<u32>, row: u32) -> Core {
         let token = self.token_given(row).max(self.token_used(row));
         let wanted = self.chain.iter().enumerate();
         let blocked = wanted
             .filter(|&(place, &(other, _))| place <= self.count || other <= token)
-            .map(|(_, &(_, other))| other)
+            .flat_map(|(place, &(_, other))| [Some(other), self.named.get(place).copied()])
+            .flatten()
+            .filter(|&row| row != NOBODY && self.history.end(row as usize) != OPEN)
             .chain([row])
             .max_by_key(|&row| self.history.end(row as usize))
             .unwrap_or(row);

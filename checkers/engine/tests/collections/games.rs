@@ -182,7 +182,7 @@ pub const SET: Game = Game {
         )
     },
     run: |state, op, dice| {
-        if dice.chance(5) {
+        if dice.chance(1) {
             return run_any(set, state, op, &[R::Nothing]);
         }
         run_any(set, state, op, &[R::Flag(true), R::Int(0)])
@@ -272,7 +272,7 @@ fn permits(state: &[i64], op: &Op) -> Option<Vec<i64>> {
 }
 
 fn run_permits(state: &[i64], op: &Op, dice: &mut Dice) -> Option<(Vec<i64>, R)> {
-    let refused = if dice.chance(5) {
+    let refused = if dice.chance(1) {
         R::Flag(false)
     } else {
         R::Nothing
@@ -280,20 +280,14 @@ fn run_permits(state: &[i64], op: &Op, dice: &mut Dice) -> Option<(Vec<i64>, R)>
     run_any(permits, state, op, &[R::Nothing, refused])
 }
 
-fn lock_or_unlock(dice: &mut Dice) -> (&'static str, Option<i64>) {
-    (
-        if dice.chance(50) {
-            "acquire"
-        } else {
-            "release"
-        },
-        None,
-    )
+fn lock_or_unlock(dice: &mut Dice, fresh: i64) -> (&'static str, Option<i64>) {
+    let acquire = (fresh % 2 == 1) != dice.chance(20);
+    (if acquire { "acquire" } else { "release" }, None)
 }
 
 pub const MUTEX: Game = Game {
     model: "mutex",
-    invent: |dice, _| lock_or_unlock(dice),
+    invent: lock_or_unlock,
     run: run_permits,
     legal: permits,
     start: &[1, 1],
@@ -310,6 +304,7 @@ pub const MUTEX: Game = Game {
 pub const SEMAPHORE: Game = Game {
     model: "semaphore(n=2)",
     start: &[2, 2],
+    names: &["acquire", "acquire", "acquire", "release"],
     ..MUTEX
 };
 
@@ -336,7 +331,7 @@ fn reentrant(state: &[i64], op: &Op) -> Option<Vec<i64>> {
 
 pub const REENTRANT: Game = Game {
     model: "reentrant-mutex",
-    invent: |dice, _| lock_or_unlock(dice),
+    invent: lock_or_unlock,
     run: |state, op, dice| {
         // Nobody releases what is not his: such a call is an acquisition in truth.
         let refused = if dice.chance(3) {
@@ -381,7 +376,7 @@ fn fenced(state: &[i64], op: &Op) -> Option<Vec<i64>> {
 fn run_fenced(state: &[i64], op: &Op, dice: &mut Dice) -> Option<(Vec<i64>, R)> {
     if op.f == "acquire" {
         if state[0] == 1 {
-            return dice.chance(2).then(|| (state.to_vec(), R::Flag(false)));
+            return dice.chance(1).then(|| (state.to_vec(), R::Flag(false)));
         }
         let token = state[1] + 1 + dice.roll(2) as i64;
         return Some((vec![1, token, state[2]], R::Int(token)));

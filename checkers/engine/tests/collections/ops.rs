@@ -147,8 +147,9 @@ fn run(game: &Game, dice: &mut Dice) -> (Vec<Op>, Vec<(usize, bool)>) {
 /// A small history: a real run, spoilt in 60 of 100 cases.
 pub fn history(game: &Game, dice: &mut Dice) -> Vec<Op> {
     let (mut ops, mut events) = run(game, dice);
+    let tough = if game.names.is_empty() { 2 } else { 4 };
     if dice.chance(60) {
-        for _ in 0..2 + dice.roll(3) {
+        for _ in 0..tough + dice.roll(3) {
             spoil(game, dice, &mut ops, &mut events);
         }
     }
@@ -176,7 +177,7 @@ fn spoil(game: &Game, dice: &mut Dice, ops: &mut [Op], events: &mut Vec<(usize, 
     let kind = if told.is_empty() { 2 } else { dice.roll(3) };
     let at = *dice.pick(if kind < 2 { &told } else { &done });
     match kind {
-        _ if !game.names.is_empty() && dice.chance(40) => {
+        _ if !game.names.is_empty() && dice.chance(80) => {
             ops[at].f = game.names[dice.roll(game.names.len())];
             ops[at].result = R::Nothing;
         }
