@@ -6,6 +6,30 @@
 /// Names of all planted bugs, each with what it does. A test walks this table.
 pub const PLANTED: &[(&str, &str)] = &[
     (
+        "queue-interval-ends-swapped",
+        "an element's put is compared where its take should be",
+    ),
+    (
+        "empty-take-anywhere",
+        "a dequeue that found nothing needs no gap",
+    ),
+    (
+        "permits-one-too-many",
+        "a lock can be released when nobody holds it",
+    ),
+    (
+        "session-ends-early",
+        "a reentrant mutex is free once it was acquired",
+    ),
+    (
+        "token-order-not-strict",
+        "acquisitions with equal tokens are told apart wrongly",
+    ),
+    (
+        "missed-at-the-edge",
+        "an element may be missed while it is there",
+    ),
+    (
         "search-dominance",
         "who has spent more crashed operations dominates",
     ),

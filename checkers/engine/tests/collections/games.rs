@@ -281,7 +281,7 @@ fn run_permits(state: &[i64], op: &Op, dice: &mut Dice) -> Option<(Vec<i64>, R)>
 }
 
 fn lock_or_unlock(dice: &mut Dice, fresh: i64) -> (&'static str, Option<i64>) {
-    let acquire = (fresh % 2 == 1) != dice.chance(20);
+    let acquire = (fresh % 2 == 1) != dice.chance(15);
     (if acquire { "acquire" } else { "release" }, None)
 }
 
@@ -311,6 +311,7 @@ pub const SEMAPHORE: Game = Game {
 pub const COUNTING: Game = Game {
     model: "semaphore(init=0)",
     start: &[0, 1000],
+    names: &["acquire", "acquire", "acquire", "release"],
     ..MUTEX
 };
 

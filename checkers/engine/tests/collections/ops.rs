@@ -147,7 +147,7 @@ fn run(game: &Game, dice: &mut Dice) -> (Vec<Op>, Vec<(usize, bool)>) {
 /// A small history: a real run, spoilt in 60 of 100 cases.
 pub fn history(game: &Game, dice: &mut Dice) -> Vec<Op> {
     let (mut ops, mut events) = run(game, dice);
-    let tough = if game.names.is_empty() { 2 } else { 4 };
+    let tough = 2 + 2 * game.names.len();
     if dice.chance(60) {
         for _ in 0..tough + dice.roll(3) {
             spoil(game, dice, &mut ops, &mut events);
