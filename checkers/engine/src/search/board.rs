@@ -97,9 +97,9 @@ struct Legal<M> {
 }
 
 /// What does not change while the search goes on, and what all its parts share.
-pub struct Field<'a, 'p> {
-    pub table: Table<'a>,
-    pub problem: &'p Problem,
+pub struct Field<'t, 'a> {
+    pub table: &'t mut Table<'a>,
+    pub problem: &'t Problem,
     pub spent: Spent,
     pub demand: Demand,
     /// State -> the optional classes that look at the state and change it here: (place, after).
@@ -110,8 +110,8 @@ pub struct Field<'a, 'p> {
     nothing: Leads,
 }
 
-impl<'a, 'p> Field<'a, 'p> {
-    pub fn new(table: Table<'a>, problem: &'p Problem) -> Field<'a, 'p> {
+impl<'t, 'a> Field<'t, 'a> {
+    pub fn new(table: &'t mut Table<'a>, problem: &'t Problem) -> Field<'t, 'a> {
         let mut writes = Vec::new();
         let mut sighted = Vec::new();
         for (at, optional) in problem.optional.iter().enumerate() {
@@ -410,6 +410,8 @@ impl<M: Mask> Board<M> {
             self.own(field, config, &mut tried, out);
         }
         let own = out.len();
+        // What costs nothing goes before what is there once, and what returns before what does not.
+        self.writes(field, config, true, &mut tried, out);
         self.live(field, config, &mut tried, out);
         self.crashed(field, config, &mut tried, out);
         if !gate {
@@ -517,14 +519,13 @@ impl<M: Mask> Board<M> {
             return;
         }
         let event = self.event;
-        let closes =
-            |field: &Field, place: u32| field.problem.optional[place as usize].last == event as u32;
         let quiet = !self.overwrites_something(field, config);
         for &(place, after) in field.leads(config.state).iter() {
             if !field.left(place, event, config.used) {
                 continue;
             }
-            if closes(field, place) || self.is_told(field, after, config, NO) {
+            let closes = field.problem.optional[place as usize].last == event as u32;
+            if closes || self.is_told(field, after, config, NO) {
                 let used = field.spend(place, config.used);
                 out.push(self.done(field, config, OPTIONAL | place, after, used));
                 let boss = field.problem.boss[place as usize];
@@ -533,14 +534,31 @@ impl<M: Mask> Board<M> {
                 }
             }
         }
+        self.writes(field, config, false, tried, out);
+    }
+
+    /// Crashed writes, or free ones, take effect.
+    fn writes(
+        &mut self,
+        field: &mut Field,
+        config: &Config<M>,
+        free: bool,
+        tried: &mut SmallVec<[u32; 16]>,
+        out: &mut Branches<M>,
+    ) {
+        let event = self.event;
         for at in 0..field.writes.len() {
             let (place, after) = field.writes[at];
-            if tried.contains(&after) || !field.left(place, event, config.used) {
+            let optional = &field.problem.optional[place as usize];
+            let closes = optional.last == event as u32;
+            if optional.is_free() != free
+                || tried.contains(&after)
+                || !field.left(place, event, config.used)
+            {
                 continue;
             }
-            if closes(field, place)
-                || ((after != config.state || !quiet) && self.is_told(field, after, config, NO))
-            {
+            let worth = after != config.state || self.overwrites_something(field, config);
+            if closes || (worth && self.is_told(field, after, config, NO)) {
                 tried.push(after);
                 let used = field.spend(place, config.used);
                 self.overwrite(field, config, OPTIONAL | place, after, used, out);

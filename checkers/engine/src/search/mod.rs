@@ -10,6 +10,7 @@ pub mod board;
 mod breadth;
 mod demand;
 mod depth;
+mod local;
 pub mod mask;
 mod memo;
 mod prepass;
@@ -31,6 +32,7 @@ use crate::verdict::{Answer, Core, Keyed};
 use board::{Config, Field, Move};
 use breadth::Breadth;
 use depth::Depth;
+use local::Local;
 use mask::{Mask, Wide};
 use problem::Problem;
 use table::Table;
@@ -107,11 +109,18 @@ pub fn search(
             }
         }
     }
-    let mut field = Field::new(table, &problem);
-    let outcome = decide(&mut field, configurations, Order::Race, false, &mut meter);
+    let mut field = Field::new(&mut table, &problem);
+    let outcome = run(
+        &mut field,
+        configurations,
+        Order::Race,
+        false,
+        Some(&object.rows),
+        &mut meter,
+    );
     keyed.visited = outcome.visited;
     keyed.answer = match outcome.found {
-        Ok(Found::Legal(way)) => Answer::Legal(witness::order(&mut field.table, &problem, &way)),
+        Ok(Found::Legal(way)) => Answer::Legal(witness::order(field.table, &problem, &way)),
         Ok(Found::Illegal(event)) => illegal(&problem, event as usize, Vec::new()),
         Err(why) => unknown(why, outcome.passed, problem.len()),
     };
@@ -142,17 +151,16 @@ pub fn decide(
     wide: bool,
     meter: &mut Meter,
 ) -> Outcome {
-    if field.problem.slots <= 64 && !wide {
-        race::<u64>(field, configurations, order, meter)
-    } else {
-        race::<Wide>(field, configurations, order, meter)
-    }
+    run(field, configurations, order, wide, None, meter)
 }
 
-fn race<M: Mask>(
+/// `rows`: those of the object, where a proof from the surroundings is to be tried as well.
+fn run(
     field: &mut Field,
     configurations: u64,
     order: Order,
+    wide: bool,
+    rows: Option<&[u32]>,
     meter: &mut Meter,
 ) -> Outcome {
     let mut outcome = Outcome {
@@ -160,50 +168,118 @@ fn race<M: Mask>(
         passed: 0,
         visited: 0,
     };
-    let mut depth: Option<Depth<M>> = None;
-    let mut breadth: Option<Breadth<M>> = None;
-    let mut share = FIRST + FIRST_PER_EVENT * field.problem.len() as u64;
-    let mut deep = order != Order::Breadth;
-    outcome.found = loop {
-        let left = configurations.saturating_sub(outcome.visited);
-        if left == 0 {
-            break Err(Stop::Configurations);
-        }
-        let turn = share.min(left);
-        let (result, visited, passed) = if deep {
-            let depth = depth.get_or_insert_with(|| Depth::new(field));
-            let before = depth.visited;
-            let result = depth.run(field, before + turn, meter);
-            (result, depth.visited - before, depth.deepest)
-        } else {
-            if breadth.is_none() {
-                match Breadth::new(field, meter) {
-                    Ok(new) => breadth = Some(new),
-                    Err(why) => break Err(why),
-                }
-            }
-            let Some(breadth) = &mut breadth else {
-                break Err(Stop::Memory);
-            };
-            let before = breadth.visited;
-            let result = breadth.run(field, before + turn, meter);
-            (result, breadth.visited - before, breadth.event)
-        };
-        outcome.visited += visited;
-        outcome.passed = outcome.passed.max(passed);
-        let progress = &meter.budget().progress().configurations;
-        progress.fetch_add(visited, std::sync::atomic::Ordering::Relaxed);
-        match result {
-            Ok(Some(found)) => break Ok(found),
-            Ok(None) => {}
-            Err(why) => break Err(why),
-        }
-        if order == Order::Race {
-            deep = !deep;
-        }
-        share = share.saturating_mul(2);
+    let found = if field.problem.slots <= 64 && !wide {
+        Race::<u64>::new(rows).run(field, configurations, order, &mut outcome, meter)
+    } else {
+        Race::<Wide>::new(rows).run(field, configurations, order, &mut outcome, meter)
     };
+    outcome.found = found.and_then(|found| found.ok_or(Stop::Configurations));
     outcome
+}
+
+/// The searches in turns.
+struct Race<'r, M> {
+    depth: Option<Depth<M>>,
+    breadth: Option<Breadth<M>>,
+    local: Option<Local<'r>>,
+}
+
+impl<'r, M: Mask> Race<'r, M> {
+    fn new(rows: Option<&'r [u32]>) -> Race<'r, M> {
+        Race {
+            depth: None,
+            breadth: None,
+            local: rows.map(Local::new),
+        }
+    }
+
+    fn run(
+        &mut self,
+        field: &mut Field,
+        configurations: u64,
+        order: Order,
+        outcome: &mut Outcome,
+        meter: &mut Meter,
+    ) -> Result<Option<Found>, Stop> {
+        let mut share = FIRST + FIRST_PER_EVENT * field.problem.len() as u64;
+        let mut found = None;
+        let mut turn = 0;
+        while found.is_none() {
+            let left = configurations.saturating_sub(outcome.visited);
+            if left == 0 {
+                break;
+            }
+            let most = share.min(left);
+            let before = outcome.visited;
+            found = match (order, turn % 3) {
+                (Order::Depth, _) | (Order::Race, 0) => {
+                    self.go_deep(field, most, outcome, meter)?
+                }
+                (Order::Race, 1) => self.look_around(field, most, outcome, meter)?,
+                _ => self.go_broad(field, most, outcome, meter)?,
+            };
+            let progress = &meter.budget().progress().configurations;
+            progress.fetch_add(
+                outcome.visited - before,
+                std::sync::atomic::Ordering::Relaxed,
+            );
+            turn += 1;
+            if order != Order::Race || turn % 3 == 0 {
+                share = share.saturating_mul(2);
+            }
+        }
+        Ok(found)
+    }
+
+    fn go_deep(
+        &mut self,
+        field: &mut Field,
+        most: u64,
+        outcome: &mut Outcome,
+        meter: &mut Meter,
+    ) -> Result<Option<Found>, Stop> {
+        let depth = self.depth.get_or_insert_with(|| Depth::new(field));
+        let before = depth.visited;
+        let found = depth.run(field, before + most, meter);
+        outcome.visited += depth.visited - before;
+        outcome.passed = outcome.passed.max(depth.deepest);
+        found
+    }
+
+    fn go_broad(
+        &mut self,
+        field: &mut Field,
+        most: u64,
+        outcome: &mut Outcome,
+        meter: &mut Meter,
+    ) -> Result<Option<Found>, Stop> {
+        let breadth = match &mut self.breadth {
+            Some(breadth) => breadth,
+            none => none.insert(Breadth::new(field, meter)?),
+        };
+        let before = breadth.visited;
+        let found = breadth.run(field, before + most, meter);
+        outcome.visited += breadth.visited - before;
+        outcome.passed = outcome.passed.max(breadth.event);
+        found
+    }
+
+    fn look_around(
+        &mut self,
+        field: &mut Field,
+        most: u64,
+        outcome: &mut Outcome,
+        meter: &mut Meter,
+    ) -> Result<Option<Found>, Stop> {
+        let Some(local) = &mut self.local else {
+            return Ok(None);
+        };
+        let before = local.visited;
+        let event = outcome.passed;
+        let proves = local.proves(field.table, field.problem, event, most, meter);
+        outcome.visited += local.visited - before;
+        Ok(proves?.then_some(Found::Illegal(event as u32)))
+    }
 }
 
 /// The operation of the event is an update that still must happen.

@@ -9,6 +9,8 @@
 //! or never, between two positions of the history. Where that time ends a *gate* stands among the
 //! events: nothing has to happen there, but it is the last moment for what may happen.
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use super::table::{Table, NO};
 use super::useful::{self, Useful};
 use crate::budget::{Meter, Stop};
@@ -84,7 +86,7 @@ impl Problem {
             rows = &sorted;
         }
         let mut must: Vec<(u32, u32)> = Vec::with_capacity(rows.len());
-        let mut may: Vec<u32> = Vec::new();
+        let mut may: Vec<(u32, u32)> = Vec::new();
         for &row in rows {
             meter.tick()?;
             if history.inv[row as usize] >= end {
@@ -98,14 +100,24 @@ impl Problem {
                     must.push((row, class));
                 }
                 Part::Must | Part::May => {
-                    if open_class(table, &class).is_some() {
-                        may.push(row);
+                    if let Some(class) = open_class(table, &class) {
+                        let class = table.class_id(class);
+                        may.push((row, class));
                     }
                 }
             }
         }
-        let mut problem = Problem::numbered(history, &must, free);
-        problem.allow(table, &must, &may, free, meter)?;
+        let free: Vec<(u32, &Free)> = free
+            .iter()
+            .map(|free| (table.class_id(free.class), free))
+            .collect();
+        let chosen = choose(table, &must, &may, &free, meter)?;
+        let free: Vec<(u32, &Free)> = free
+            .into_iter()
+            .filter(|(class, _)| chosen.keeps(*class))
+            .collect();
+        let mut problem = Problem::numbered(history, &must, &free);
+        problem.allow(table, &may, &free, &chosen);
         Ok(problem)
     }
 
@@ -131,13 +143,13 @@ impl Problem {
     }
 
     /// Events in order, what arrives before each, and slots.
-    fn numbered(history: &History, must: &[(u32, u32)], free: &[Free]) -> Problem {
+    fn numbered(history: &History, must: &[(u32, u32)], free: &[(u32, &Free)]) -> Problem {
         let mut events: Vec<(u32, u32, u32)> = must
             .iter()
             .map(|&(row, class)| (history.ret[row as usize], row, class))
             .collect();
-        for class in free.iter().filter(|free| free.until != OPEN) {
-            events.push((class.until, NO, NO));
+        for (_, free) in free.iter().filter(|(_, free)| free.until != OPEN) {
+            events.push((free.until, NO, NO));
         }
         // A gate comes before what returns at its position: both see the same operations open.
         events.sort_unstable_by_key(|&(position, row, _)| (position, row != NO));
@@ -186,69 +198,77 @@ impl Problem {
     }
 
     /// What may take effect, and from which event on.
-    fn allow(
-        &mut self,
-        table: &mut Table,
-        must: &[(u32, u32)],
-        may: &[u32],
-        free: &[Free],
-        meter: &mut Meter,
-    ) -> Result<(), Stop> {
-        if may.is_empty() && free.is_empty() {
-            return Ok(());
-        }
-        let history = table.history;
-        let mut place: rustc_hash::FxHashMap<u32, usize> = rustc_hash::FxHashMap::default();
-        let mut all: Vec<Optional> = Vec::new();
-        for free in free {
-            // Both ends belong to its time: the gate's event is the last one.
-            let last = match free.until {
-                OPEN => NO,
-                until => self.positions.partition_point(|&at| at < until) as u32,
-            };
-            all.push(Optional {
-                class: table.class_id(free.class),
-                first: vec![self.positions.partition_point(|&at| at < free.begin) as u32],
+    fn allow(&mut self, table: &Table, may: &[(u32, u32)], free: &[(u32, &Free)], chosen: &Chosen) {
+        let mut place: FxHashMap<u32, usize> = FxHashMap::default();
+        for &(class, free) in free {
+            let at_or_after = |position| self.positions.partition_point(|&at| at < position) as u32;
+            self.optional.push(Optional {
+                class,
+                first: vec![at_or_after(free.begin)],
                 rows: Vec::new(),
-                last,
+                last: match free.until {
+                    OPEN => NO,
+                    until => at_or_after(until),
+                },
             });
         }
-        for &row in may {
-            let class = Class::of(table.model, history, row as usize);
-            let Some(class) = open_class(table, &class) else {
-                continue;
-            };
-            let first = self.event_after(history.inv[row as usize]);
-            if first as usize >= self.len() {
+        for &(row, class) in may.iter().filter(|(_, class)| chosen.keeps(*class)) {
+            let first = self.event_after(table.history.inv[row as usize]);
+            if first as usize >= self.len() || planted!("search-crashed", false, true) {
                 continue;
             }
-            let class = table.class_id(class);
             let at = *place.entry(class).or_insert_with(|| {
-                all.push(Optional {
+                self.optional.push(Optional {
                     class,
                     first: Vec::new(),
                     rows: Vec::new(),
                     last: NO,
                 });
-                all.len() - 1
+                self.optional.len() - 1
             });
-            all[at].first.push(first);
-            all[at].rows.push(row);
+            self.optional[at].first.push(first);
+            self.optional[at].rows.push(row);
         }
-        let classes: Vec<u32> = all.iter().map(|optional| optional.class).collect();
-        let needed: Vec<u32> = must.iter().map(|&(_, class)| class).collect();
-        let Useful { useful, lead } = useful::find(table, &needed, &classes, meter)?;
-        let mut keep = useful.iter().copied();
-        all.retain(|_| {
-            planted!("search-crashed", keep.next().unwrap_or(true), {
-                let _ = keep.next();
-                false
-            })
-        });
-        self.boss = bosses(table, &all, &lead);
-        self.optional = all;
-        Ok(())
+        self.boss = bosses(table, &self.optional, &chosen.lead);
     }
+}
+
+/// The optional classes that can make a difference.
+struct Chosen {
+    classes: FxHashSet<u32>,
+    lead: FxHashMap<u32, u32>,
+}
+
+impl Chosen {
+    fn keeps(&self, class: u32) -> bool {
+        self.classes.contains(&class)
+    }
+}
+
+fn choose(
+    table: &mut Table,
+    must: &[(u32, u32)],
+    may: &[(u32, u32)],
+    free: &[(u32, &Free)],
+    meter: &mut Meter,
+) -> Result<Chosen, Stop> {
+    let mut classes: Vec<u32> = may.iter().map(|&(_, class)| class).collect();
+    classes.extend(free.iter().map(|&(class, _)| class));
+    classes.sort_unstable();
+    classes.dedup();
+    if classes.is_empty() {
+        return Ok(Chosen {
+            classes: FxHashSet::default(),
+            lead: FxHashMap::default(),
+        });
+    }
+    let needed: FxHashSet<u32> = must.iter().map(|&(_, class)| class).collect();
+    let Useful { useful, lead } = useful::find(table, &needed, &classes, meter)?;
+    let kept = classes.iter().zip(useful).filter(|(_, useful)| *useful);
+    Ok(Chosen {
+        classes: kept.map(|(class, _)| *class).collect(),
+        lead,
+    })
 }
 
 /// The place in `events` of each of `must`.
@@ -270,7 +290,7 @@ fn numbers(events: &[(u32, u32, u32)], must: &[(u32, u32)]) -> Vec<u32> {
             .map(|&(row, _)| at[(row - first) as usize])
             .collect();
     }
-    let at: rustc_hash::FxHashMap<u32, u32> = events
+    let at: FxHashMap<u32, u32> = events
         .iter()
         .enumerate()
         .map(|(number, event)| (event.1, number as u32))
@@ -279,7 +299,7 @@ fn numbers(events: &[(u32, u32, u32)], must: &[(u32, u32)]) -> Vec<u32> {
 }
 
 /// The class of an operation whose end is not known; `None` where it says nothing then.
-fn open_class(table: &Table, class: &Class) -> Option<Class> {
+pub fn open_class(table: &Table, class: &Class) -> Option<Class> {
     use crate::history::Outcome;
     use crate::values::Val;
     let open = Class {
@@ -291,8 +311,8 @@ fn open_class(table: &Table, class: &Class) -> Option<Class> {
 }
 
 /// Optional class -> the crashed write that leads to the only state to which it leads.
-fn bosses(table: &Table, all: &[Optional], lead: &rustc_hash::FxHashMap<u32, u32>) -> Vec<u32> {
-    let mut write_to: rustc_hash::FxHashMap<u32, u32> = rustc_hash::FxHashMap::default();
+fn bosses(table: &Table, all: &[Optional], lead: &FxHashMap<u32, u32>) -> Vec<u32> {
+    let mut write_to: FxHashMap<u32, u32> = FxHashMap::default();
     for (at, optional) in all.iter().enumerate() {
         let kind = table.kinds[optional.class as usize];
         if kind.overwrites() && !optional.is_free() {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::board::Field;
+use super::local::Local;
 use super::problem::Problem;
 use super::table::Table;
 use super::{decide, search, witness, Found, Order};
@@ -232,7 +233,7 @@ fn told(history: &History) -> String {
 }
 
 /// All modes of the search say what brute force says. True where it is legal.
-fn agree(history: &History, model: &dyn Model) -> bool {
+fn agree(history: &History, model: &dyn Model, proofs: &mut u64) -> bool {
     let legal = oracle(history, model);
     let budget = Budget::unlimited();
     let object = &split::whole(history)[0];
@@ -272,7 +273,7 @@ fn agree(history: &History, model: &dyn Model) -> bool {
         let mut meter = budget.meter();
         let mut table = Table::new(model, history);
         let problem = Problem::new(&mut table, &object.rows, &[], OPEN, &mut meter).unwrap();
-        let mut field = Field::new(table, &problem);
+        let mut field = Field::new(&mut table, &problem);
         let outcome = decide(&mut field, u64::MAX, order, wide, &mut meter);
         match outcome.found.unwrap() {
             Found::Legal(way) => {
@@ -281,11 +282,7 @@ fn agree(history: &History, model: &dyn Model) -> bool {
                     "{}{order:?}: legal, brute force: illegal",
                     told(history)
                 );
-                replay(
-                    history,
-                    model,
-                    &witness::order(&mut field.table, &problem, &way),
-                );
+                replay(history, model, &witness::order(field.table, &problem, &way));
             }
             Found::Illegal(_) => {
                 assert!(
@@ -296,6 +293,21 @@ fn agree(history: &History, model: &dyn Model) -> bool {
             }
         }
     }
+    let mut meter = budget.meter();
+    let mut table = Table::new(model, history);
+    let problem = Problem::new(&mut table, &object.rows, &[], OPEN, &mut meter).unwrap();
+    for event in 0..problem.len() {
+        let mut local = Local::new(&object.rows);
+        let proved = local
+            .proves(&mut table, &problem, event, 10_000, &mut meter)
+            .unwrap();
+        assert!(
+            !proved || !legal,
+            "{}proof from around {event}, but legal",
+            told(history)
+        );
+        *proofs += u64::from(proved);
+    }
     legal
 }
 
@@ -303,10 +315,12 @@ fn fuzz(name: &str, cas: bool, seed: u64, histories: u64) {
     let model = model(name);
     let mut random = Random(seed);
     let mut legal = 0;
+    let mut proofs = 0;
     for _ in 0..histories {
         let history = random_register(&mut random, cas, 12);
-        legal += u64::from(agree(&history, &*model));
+        legal += u64::from(agree(&history, &*model, &mut proofs));
     }
+    assert!(proofs * 2 > histories - legal, "{proofs} proofs");
     let percent = legal * 100 / histories;
     assert!(
         (30..=70).contains(&percent),

@@ -27,7 +27,7 @@ struct Closure {
 
 pub fn find(
     table: &mut Table,
-    needed: &[u32],
+    needed: &FxHashSet<u32>,
     optional: &[u32],
     meter: &mut Meter,
 ) -> Result<Useful, Stop> {
@@ -35,8 +35,7 @@ pub fn find(
         useful: vec![true; optional.len()],
         lead: FxHashMap::default(),
     };
-    let needed: FxHashSet<u32> = needed.iter().copied().collect();
-    let Some(Closure { mut told, edges }) = close(table, &needed, optional, meter)? else {
+    let Some(Closure { mut told, edges }) = close(table, needed, optional, meter)? else {
         return Ok(everything());
     };
     let mut before: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
