@@ -15,22 +15,27 @@ from dissensus.checkers.decisions import (
     decision_checkers,
     reports_decisions,
 )
-from dissensus.checkers.linearizability import LinearizabilityChecker
+from dissensus.checkers.engines import LinearizabilityChecker, reverified
 from dissensus.checkers.panic import PanicChecker
 from dissensus.checkers.stats import StatsChecker
-from dissensus.checkers.vacuity import VacuityChecker, vacuous_reasons
-from dissensus.checkers.verifier import verify
-from dissensus.harness.checker import Budget, Checker, RunView
-from dissensus.harness.verdict import Validity, Verdict
+from dissensus.checkers.vacuity import VacuityChecker
+from dissensus.harness.checker import Budget, Checker, Engine, RunView
+from dissensus.harness.verdict import Verdict
 
 
-def checkers_for(run: RunView, *, availability: float | None = None) -> list[Checker]:
+def checkers_for(
+    run: RunView,
+    *,
+    availability: float | None = None,
+    engine: Engine | None = None,
+    confirm: bool = False,
+) -> list[Checker]:
     """The checkers of a run, by what its header says of workload and system. Raises UserError for
     a model that does not exist.
     """
     chosen: list[Checker] = []
     if model := run.header.get("model"):
-        chosen.append(LinearizabilityChecker(model))
+        chosen.append(LinearizabilityChecker(model, engine, confirm=confirm))
     if reports_digests(run):
         chosen.append(AgreementChecker())
     if "election-safety" in run.header.get("capabilities", ()):
@@ -42,48 +47,17 @@ def checkers_for(run: RunView, *, availability: float | None = None) -> list[Che
     return chosen
 
 
-def judge(run: RunView, budget: Budget, *, availability: float | None = None) -> list[Verdict]:
+def judge(
+    run: RunView,
+    budget: Budget,
+    *,
+    availability: float | None = None,
+    engine: Engine | None = None,
+    confirm: bool = False,
+) -> list[Verdict]:
     """A verdict of each checker that applies, each INVALID verified again. `availability` is the
-    ratio below which the run is INVALID; without it availability is information.
+    ratio below which the run is INVALID; without it availability is information. `confirm`: a
+    second engine is asked however many operations there are.
     """
-    chosen = checkers_for(run, availability=availability)
+    chosen = checkers_for(run, availability=availability, engine=engine, confirm=confirm)
     return [reverified(run, checker.check(run, budget)) for checker in chosen]
-
-
-def judge_operations(run: RunView, budget: Budget) -> list[Verdict]:
-    """For a history that was recorded elsewhere: the verdict of the model alone, and what makes the
-    history vacuous beside it.
-    """
-    checker = LinearizabilityChecker(run.header["model"])
-    reasons = vacuous_reasons(run)
-    beside = Verdict(
-        checker=VacuityChecker.name,
-        validity=Validity.VALID,
-        reason="the verdict says little" if reasons else "reads saw what was written",
-        vacuous=reasons,
-    )
-    return [reverified(run, checker.check(run, budget)), beside]
-
-
-def reverified(run: RunView, verdict: Verdict) -> Verdict:
-    """The verdict with each certificate verified by the independent verifier. Where it contradicts
-    all of them, nobody is accused: UNKNOWN, and a disagreement.
-    """
-    if verdict.validity is not Validity.INVALID:
-        return verdict
-    refuted = []
-    for certificate in verdict.certificates:
-        certificate.reverified, why = verify(run, certificate)
-        if certificate.reverified is False:
-            verdict.disagreement = True
-            refuted.append(why)
-    stand = [c for c in verdict.certificates if c.reverified is not False]
-    if not stand:
-        why = refuted[0] if refuted else "there is no certificate"
-        verdict.disagreement = True
-        verdict.validity = Validity.UNKNOWN
-        verdict.reason = (
-            f"{verdict.engine or verdict.checker} says INVALID ({verdict.reason}), and the "
-            f"verifier contradicts: {why}; please report this run"
-        )
-    return verdict

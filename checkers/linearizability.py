@@ -15,20 +15,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from dissensus import __version__
-from dissensus.checkers.models import make_model
 from dissensus.checkers.problem import Problem, Table
 from dissensus.checkers.search import Found, Search
-from dissensus.checkers.second import confirmed
 from dissensus.checkers.shrink import Bound, Shrinker
 from dissensus.checkers.story import rows_told, tell
 from dissensus.harness.checker import (
     Budget,
-    Engine,
     Finding,
     Fold,
     Judge,
     Model,
-    RunView,
     Transactions,
 )
 from dissensus.harness.errors import unknown_name
@@ -259,24 +255,3 @@ def progress_text(cases: list[Case]) -> str:
     ]
     more = len(cases) - len(parts)
     return ", ".join(parts) + (f" and {more} more keys" if more else "")
-
-
-class LinearizabilityChecker:
-    """Judges the operations of a run with an engine, against the model of its workload, and asks a
-    second engine: always up to 20,000 operations, beyond them where `confirm`.
-    """
-
-    name = "linearizability"
-
-    def __init__(self, model: str, engine: Engine | None = None, *, confirm: bool = False) -> None:
-        self._model = make_model(model)
-        self._engine = engine or PythonEngine()
-        self._confirm = confirm
-
-    def check(self, run: RunView, budget: Budget) -> Verdict:
-        verdict = self._engine.check(run.history, self._model, budget)
-        verdict = confirmed(verdict, run.history, self._model.name, always=self._confirm)
-        for certificate in verdict.certificates:
-            if certificate.kind == "linearizability":
-                tell(run.history, certificate, run.faults)
-        return verdict

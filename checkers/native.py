@@ -11,7 +11,7 @@ import importlib
 from array import array
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -43,6 +43,11 @@ def available() -> str | None:
     except ImportError as error:
         return f"the native engine is not there ({error})"
     return None
+
+
+def title() -> str:
+    """Name and version of the engine."""
+    return f"native {_module().VERSION}"
 
 
 class Values(Intern):
@@ -94,6 +99,9 @@ class NativeHistory(History):
         self.extra = {}
         self.fs = Names(native.fs())
         self.values = self.keys = self.names = Values(native)
+        self.format = str(native.format())
+        self.holes: list[int] = native.holes()
+        """Positions before which something was left out because it cannot be read."""
 
     def _column(self, name: str) -> array[int]:
         # A memoryview does all that is asked of an array that nobody changes.
@@ -139,6 +147,71 @@ def read(
     except ValueError as error:
         raise UserError(str(error)) from None
     return NativeHistory(native)
+
+
+class About(NamedTuple):
+    """What a file says of the test that it is of; None for what it does not say."""
+
+    name: str | None
+    workload: str | None
+    label: str | None
+    """The verdict that was found where it was recorded."""
+    file: str | None
+    """The file of the folder that was read."""
+
+
+def about(history: NativeHistory) -> About:
+    """What its file says of a history."""
+    return About(*_module().about(history.native))
+
+
+class Oddity(msgspec.Struct):
+    """Something that the lint found, all cases of a rule in one."""
+
+    code: str
+    severity: str
+    """"error", "warning" or "note"."""
+    text: str
+    count: int = 1
+
+
+def lint(history: NativeHistory) -> list[Oddity]:
+    """What makes a verdict on the history impossible or misleading, the gravest first."""
+    return msgspec.json.decode(_module().lint(history.native), type=list[Oddity])
+
+
+def lint_file(path: Path) -> list[Oddity]:
+    """The same of a file as it is, line by line."""
+    try:
+        return msgspec.json.decode(_module().lint_file(path), type=list[Oddity])
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def write(history: History, path: Path, form: str | None = None) -> tuple[str, int]:
+    """Write a history into a new file: "jsonl", "edn" or "json", by its name where `form` is None.
+    (form, events). Raises UserError where there is such a file.
+    """
+    try:
+        form, events = _module().write(native_of(history), path, form=form)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return form, events
+
+
+class Summary(msgspec.Struct):
+    """Figures of a history."""
+
+    by_f: list[tuple[str, int, int, int]]
+    """(name, ok, info, fail)."""
+    first_ns: int
+    last_ns: int
+    read_saw_write: bool
+
+
+def summary(history: NativeHistory) -> Summary:
+    """Counts, times, and whether reads saw what was written."""
+    return msgspec.json.decode(_module().summary(history.native), type=Summary)
 
 
 def native_of(history: History) -> Any:
@@ -239,10 +312,6 @@ class NativeEngine:
         self._threads = threads
         self._watch = watch
 
-    @property
-    def _title(self) -> str:
-        return f"{self.name} {_module().VERSION}"
-
     def check(self, history: History, model: Judge, budget: Budget) -> Verdict:
         """VALID, INVALID with a certificate per object (at most three), or UNKNOWN with how far it
         got. Raises UserError for an operation that the model does not have.
@@ -261,7 +330,7 @@ class NativeEngine:
             verdict = self._of_fold(model, report, history)
         else:
             verdict = self._of_objects(model, report, history)
-        verdict.engine = self._title
+        verdict.engine = title()
         verdict.facts = {**facts, **verdict.facts}
         return verdict
 
@@ -269,7 +338,7 @@ class NativeEngine:
         return Verdict(
             checker="transactions",
             validity=Validity.UNKNOWN,
-            engine=self._title,
+            engine=title(),
             reason=f"{model.name} is not judged yet",
         )
 

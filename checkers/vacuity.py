@@ -20,6 +20,7 @@ from dissensus.harness.checker import Budget, FaultInterval, RunView
 from dissensus.harness.history import FAIL, OK, History
 from dissensus.harness.verdict import Validity, Verdict
 
+NO_READ_SAW = "no read saw a value that was written"
 READS = frozenset({"read", "get"})
 """What clients call a read (`Client.idempotent`)."""
 
@@ -99,8 +100,12 @@ def _successes(run: RunView) -> Iterator[str]:
 
 def _reads(history: History, fs: list[str]) -> Iterator[str]:
     """Some read must have seen a value that was written to its key."""
-    if not READS & set(fs):
-        return
+    if READS & set(fs) and not saw_writes(history):
+        yield NO_READ_SAW
+
+
+def saw_writes(history: History) -> bool:
+    """Some read saw a value that was written to its key."""
     written = set()
     for row in range(len(history)):
         if history.outcome[row] != FAIL and history.f_of(row) not in READS:
@@ -112,9 +117,9 @@ def _reads(history: History, fs: list[str]) -> Iterator[str]:
         if history.outcome[row] == OK and history.f_of(row) in READS:
             found = history.result_of(row)
             if (history.key[row], msgspec.json.encode(found)) in written:
-                return
+                return True
             if isinstance(found, list) and any(
                 (history.key[row], msgspec.json.encode(part)) in written for part in found
             ):
-                return
-    yield "no read saw a value that was written"
+                return True
+    return False

@@ -20,7 +20,9 @@ from dissensus import __version__
 COMMANDS = {
     "demo": ("dissensus.harness.cli_demo:demo", "Two runs of the bundled Raft, right and wrong."),
     "run": ("dissensus.harness.cli_run:run", "Run a system under faults and judge it."),
-    "check": ("dissensus.harness.cli_check:check", "Judge a run or a history file again."),
+    "check": ("dissensus.harness.cli_check:check", "Judge a run or a history."),
+    "convert": ("dissensus.harness.cli_convert:convert", "Write a history in another form."),
+    "lint": ("dissensus.harness.cli_convert:lint", "Say what is odd about a history."),
     "report": ("dissensus.harness.cli_check:report", "Draw the report of a run again."),
     "heal": ("dissensus.harness.cli_heal:heal", "Undo what a killed harness left behind."),
     "systems": ("dissensus.harness.cli_list:systems", "List the systems that can be tested."),

@@ -4,8 +4,9 @@ a report is drawn again.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -18,14 +19,32 @@ if TYPE_CHECKING:
 
 BUDGET_MAX_NS = 24 * 3600 * 10**9
 """A day."""
+JEPSEN_FILES = ("test.jepsen", "history.edn", "test.fressian", "history.txt")
+"""What a store folder of Jepsen's or Maelstrom's holds."""
 
 
-@click.command(short_help="Judge a run or a history file again.")
+@click.command(short_help="Judge a run or a history.")
 @click.argument("place", type=click.Path(path_type=Path))
 @click.option(
-    "--model", default=None, help="Judge by this model: cas-register, register(init=0) ..."
+    "--model",
+    default=None,
+    help="Judge by this model: cas-register, queue, register(init=0), mine.py:Model ...",
 )
-@click.option("--budget", default="60s", show_default=True, help="How long the search may take.")
+@click.option("--budget", default="60s", show_default=True, help="CPU time that it may take.")
+@click.option("--memory", default="4GB", show_default=True, help="What the engine may allocate.")
+@click.option("--threads", type=click.IntRange(1), help="Threads; by default one for each core.")
+@click.option("--engine", help="native or python; by default native where it is there.")
+@click.option(
+    "--confirm", is_flag=True, help="Ask a second engine however many operations there are."
+)
+@click.option(
+    "--salvage", is_flag=True, help="Judge what can be read of a file that is damaged or cut."
+)
+@click.option(
+    "--certificate",
+    type=click.Path(path_type=Path),
+    help="Write the certificates into this new file.",
+)
 @click.option(
     "--availability",
     type=click.FloatRange(0, 1),
@@ -33,31 +52,85 @@ BUDGET_MAX_NS = 24 * 3600 * 10**9
     help="INVALID below this ratio, 0.999 for instance.",
 )
 @FORMAT
-def check(
-    place: Path, model: str | None, budget: str, availability: float | None, form: str
-) -> int:
-    """Judge a run or a history file again.
+def check(place: Path, form: str, availability: float | None, **options: Any) -> int:
+    """Judge a run or a history.
 
     PLACE is a run's folder or its events.jsonl (verdict.json and the report are written again), or
-    a file of operations that was recorded elsewhere, one JSON object a line:
+    a history that was recorded elsewhere, its format found by content: Jepsen's history.edn,
+    history.txt, test.jepsen, logs and store folders, elle-cli's JSON, Porcupine's kv text, fastlin
+    and fptlin text, or one JSON object a line:
 
     {"process": 0, "type": "invoke", "f": "write", "key": "x", "value": 3}
     """
-    from dissensus.harness.checker import Budget
-    from dissensus.harness.plan import parse_duration
-
-    most = parse_duration(budget, what="budget", most_ns=BUDGET_MAX_NS)
-    bounds = Budget(seconds=most / 1e9)
-    drawn = False
+    asked = asked_of(options)
     if is_history(place):
-        run, found = judge_history(place, model, bounds)
-    else:
-        run, found, drawn = judge_run(place, model, bounds, availability)
+        from dissensus.harness.cli_history import check_history
+
+        return check_history(place, asked, form)
+    run, found, drawn = judge_run(place, asked, availability)
+    keep_certificates(asked, found.verdicts)
     if form == "json":
         print_json(found)
     else:
         show(run, found, drawn=drawn)
     return found.exit_code
+
+
+class Asked(NamedTuple):
+    """How a check was asked for."""
+
+    budget: Budget
+    model: str | None = None
+    threads: int = 0
+    engine: str | None = None
+    confirm: bool = False
+    salvage: bool = False
+    certificate: Path | None = None
+
+
+def asked_of(options: dict[str, Any]) -> Asked:
+    """The options of a check. Raises UserError."""
+    from dissensus.harness.checker import Budget
+    from dissensus.harness.errors import UserError
+    from dissensus.harness.plan import parse_duration
+
+    most_ns = parse_duration(options["budget"], what="budget", most_ns=BUDGET_MAX_NS)
+    memory = parse_bytes(options["memory"])
+    certificate = options["certificate"]
+    if certificate is not None and certificate.exists():
+        raise UserError(f"{certificate} is there already: certificates go into a new file")
+    return Asked(
+        budget=Budget(seconds=most_ns / 1e9, memory_bytes=memory),
+        model=options["model"],
+        threads=options["threads"] or 0,
+        engine=options["engine"],
+        confirm=options["confirm"],
+        salvage=options["salvage"],
+        certificate=certificate,
+    )
+
+
+def parse_bytes(text: str) -> int:
+    """ "2GB", "500MB", "64k": bytes. Raises UserError."""
+    from dissensus.harness.errors import UserError
+
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?)i?B?\s*", text)
+    if found is None or float(found[1]) == 0:
+        raise UserError(f"memory is a number with kB, MB or GB, like 2GB, not {text!r}")
+    return int(float(found[1]) * 1000 ** ("kMGT".find(found[2]) + 1 if found[2] else 0))
+
+
+def keep_certificates(asked: Asked, verdicts: list[Verdict]) -> None:
+    """Write the certificates into the file that was asked for; never over one."""
+    import msgspec
+
+    if asked.certificate is None:
+        return
+    certificates = [c for verdict in verdicts for c in verdict.certificates]
+    if not certificates:
+        return
+    with asked.certificate.open("xb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(certificates), indent=2) + b"\n")
 
 
 @click.command(short_help="Draw the report of a run again.")
@@ -76,18 +149,24 @@ def report(place: Path) -> None:
 
 
 def is_history(place: Path) -> bool:
-    """A file of operations, and no run."""
+    """A history that was recorded elsewhere, and no run of ours."""
     from dissensus.harness.store import EVENTS
 
-    return not place.is_dir() and place.name != EVENTS
+    if not place.is_dir():
+        return place.name != EVENTS
+    if (place / EVENTS).exists() or any(place.glob(f"*/{EVENTS}")):
+        return False
+    deep = ("", "*/", "*/*/")
+    return any(any(place.glob(f"{way}{name}")) for name in JEPSEN_FILES for way in deep)
 
 
 def judge_run(
-    place: Path, model: str | None, budget: Budget, availability: float | None
+    place: Path, asked: Asked, availability: float | None
 ) -> tuple[RunView, VerdictFile, bool]:
     """Judge a stored run again; its verdict.json and report are replaced. The last is False where
     that could not be written, which is said and changes no verdict.
     """
+    from dissensus.checkers.engines import choose
     from dissensus.checkers.judge import judge
     from dissensus.harness import store
     from dissensus.harness.cli import explain
@@ -95,9 +174,12 @@ def judge_run(
 
     folder = store.find(place)
     run = store.load(folder)
-    if model is not None:
-        run.header["model"] = model
-    verdicts = judge(run, budget, availability=availability)
+    if asked.model is not None:
+        run.header["model"] = asked.model
+    engine = choose(asked.engine, threads=asked.threads)
+    verdicts = judge(
+        run, asked.budget, availability=availability, engine=engine, confirm=asked.confirm
+    )
     found = composed(verdicts, outcome=run.end.get("outcome", ""))
     try:
         store.write_verdicts(folder, verdicts, validity=found.validity, exit_code=found.exit_code)
@@ -106,23 +188,6 @@ def judge_run(
         explain(error)
         return run, found, False
     return run, found, True
-
-
-def judge_history(place: Path, model: str | None, budget: Budget) -> tuple[RunView, VerdictFile]:
-    """Judge a history that was recorded elsewhere. Its verdict is that of the model alone: what
-    makes it vacuous is said beside it.
-    """
-    from dissensus.checkers.guess import guess
-    from dissensus.checkers.judge import judge_operations
-    from dissensus.harness.checker import RunView
-    from dissensus.harness.importers import read_history
-
-    history = read_history(place)
-    header = {"system": str(place), "model": model or guess(history).model}
-    run = RunView(
-        header=header, history=history, faults=[], nodes=[], phases=[], marks=[], complete=True
-    )
-    return run, composed(judge_operations(run, budget), outcome="")
 
 
 def composed(verdicts: list[Verdict], *, outcome: str) -> VerdictFile:

@@ -225,10 +225,9 @@ def parts_of(plan: Plan) -> Parts:
 
 def engine() -> str:
     """The engine that will judge, for the provenance."""
-    from dissensus import __version__
-    from dissensus.checkers.linearizability import PythonEngine
+    from dissensus.checkers.engines import title
 
-    return f"{PythonEngine.name} {__version__}"
+    return title()
 
 
 def title_of(plan: Plan, system: str) -> str:

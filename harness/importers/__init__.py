@@ -35,7 +35,7 @@ def read_history(path: Path) -> History:
     except IsADirectoryError:
         raise UserError(f"{path} is a folder, and no run: it has no events.jsonl") from None
     except FileNotFoundError:
-        raise UserError(f"there is no file {path}") from None
+        raise UserError(f"{path}: there is no such file") from None
     found = format_of(head)
     if found == "jepsen":
         raise UserError(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dissensus.checkers.agreement import AgreementChecker, ElectionChecker, reports_digests
-from dissensus.checkers.judge import reverified
+from dissensus.checkers.engines import reverified
 from dissensus.harness.checker import Budget, NodeReport, RunView
 from dissensus.harness.verdict import Validity
 

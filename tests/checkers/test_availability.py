@@ -16,7 +16,7 @@ from dissensus.checkers.availability import (
     figures,
     repair_budget_s,
 )
-from dissensus.checkers.judge import reverified
+from dissensus.checkers.engines import reverified
 from dissensus.harness import store
 from dissensus.harness.checker import Budget, RunView
 from dissensus.harness.cli import call

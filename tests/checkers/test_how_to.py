@@ -32,7 +32,7 @@ def judged(
         exec(compile(code, "add-a-checker.md", "exec"), names)
     checker = names["FinalReadsChecker"]()
     monkeypatch.setitem(verifier.RULES, checker.name, names["final_reads"])
-    monkeypatch.setattr(judge, "checkers_for", lambda run, availability: [checker])
+    monkeypatch.setattr(judge, "checkers_for", lambda run, **_: [checker])
 
     def of(history: str, final_ns: int) -> Verdict:
         run = view(hand(history), phases=[("chaos", 0), ("final", final_ns)])

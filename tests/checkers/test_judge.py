@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from dissensus.checkers.judge import checkers_for, judge, judge_operations
+from dissensus.checkers.judge import checkers_for, judge
 from dissensus.harness.checker import Budget, RunView
 from dissensus.harness.errors import UserError
 from dissensus.harness.history import History
-from dissensus.harness.verdict import Validity, compose
+from dissensus.harness.verdict import Validity
 
 Hand = Callable[[str], History]
 View = Callable[..., RunView]
@@ -42,12 +42,3 @@ def test_an_availability_threshold_reaches_its_checker(hand: Hand, view: View) -
     assert before["availability"].validity is Validity.VALID
     after = {v.checker: v for v in judge(run, Budget(), availability=0.9)}
     assert after["availability"].validity is Validity.INVALID
-
-
-def test_a_foreign_history_keeps_its_verdict_though_vacuous(hand: Hand, view: View) -> None:
-    header = {"model": "register"}
-    verdicts = judge_operations(view(hand("0 i r \n 0 o r nil"), header=header), Budget())
-    assert compose(verdicts) is Validity.VALID
-    assert verdicts[1].vacuous == ["no read saw a value that was written"]
-    verdicts = judge_operations(view(hand("0 i r \n 0 o r 5"), header=header), Budget())
-    assert compose(verdicts) is Validity.INVALID

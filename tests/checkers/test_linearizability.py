@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dissensus.checkers import linearizability, problem
-from dissensus.checkers.judge import reverified
-from dissensus.checkers.linearizability import LinearizabilityChecker, PythonEngine
+from dissensus.checkers.engines import LinearizabilityChecker, reverified
+from dissensus.checkers.linearizability import PythonEngine
 from dissensus.checkers.models import make_model
 from dissensus.checkers.search import Config, OpenOps, Search
 from dissensus.checkers.shrink import Shrinker

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dissensus.checkers import panic
-from dissensus.checkers.judge import reverified
+from dissensus.checkers.engines import reverified
 from dissensus.checkers.panic import PanicChecker
 from dissensus.harness.checker import Budget, RunView
 from dissensus.harness.verdict import Validity

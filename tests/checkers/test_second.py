@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from dissensus.checkers import second
-from dissensus.checkers.linearizability import LinearizabilityChecker, PythonEngine
+from dissensus.checkers.engines import LinearizabilityChecker
+from dissensus.checkers.linearizability import PythonEngine
 from dissensus.checkers.models import make_model
 from dissensus.harness.checker import Budget, Model, RunView
 from dissensus.harness.history import History
@@ -84,7 +85,8 @@ def test_python_stands_in_for_porcupine(hand: Hand, view: View, text: str) -> No
 
 @pytest.mark.usefixtures("absent")
 def test_what_nobody_confirms_says_so(hand: Hand, view: View) -> None:
-    verdict = LinearizabilityChecker("register").check(view(hand(LEGAL)), Budget())
+    checker = LinearizabilityChecker("register", PythonEngine())
+    verdict = checker.check(view(hand(LEGAL)), Budget())
     assert verdict.validity is Validity.VALID
     assert verdict.confirmed == "no: porcupine is not built (doctor tells how)"
 

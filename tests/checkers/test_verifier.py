@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from dissensus.checkers import verifier
-from dissensus.checkers.judge import judge, reverified
-from dissensus.checkers.linearizability import LinearizabilityChecker, PythonEngine
+from dissensus.checkers.engines import LinearizabilityChecker, reverified
+from dissensus.checkers.judge import judge
+from dissensus.checkers.linearizability import PythonEngine
 from dissensus.checkers.models import make_model
 from dissensus.checkers.verifier import verify
 from dissensus.harness.checker import Budget, Judge, NodeReport, RunView
@@ -76,7 +77,7 @@ def test_a_lying_engine_is_caught(hand: Hand, view: View, monkeypatch: pytest.Mo
     """The exit code is 6, and nobody is accused."""
     run = view(hand("0 i w 1 \n 0 o w \n 1 i r \n 1 o r 1"), header={"model": "register"})
     assert judge(run, Budget())[0].validity is Validity.VALID
-    monkeypatch.setattr("dissensus.checkers.linearizability.PythonEngine", LyingEngine)
+    monkeypatch.setattr("dissensus.checkers.engines.choose", LyingEngine)
     monkeypatch.setattr("dissensus.checkers.second.helper", lambda: None)
     verdicts = judge(run, Budget())
     first = verdicts[0]

@@ -121,7 +121,7 @@ def test_a_budget_and_a_threshold_may_be_given(tmp_path: Path) -> None:
 
 def test_a_lie_of_the_engine_is_exit_6(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = record(tmp_path / "1", seen=2)
-    monkeypatch.setattr("dissensus.checkers.judge.verify", lambda run, certificate: (False, "no"))
+    monkeypatch.setattr("dissensus.checkers.engines.verify", lambda run, certificate: (False, "no"))
     assert call(["check", str(folder)]) == 6
     assert verdict_file(folder)["validity"] == "UNKNOWN"
 
@@ -194,7 +194,7 @@ def test_what_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
     assert call(["check", str(tmp_path)]) == 4
     assert "is no run: it has no events.jsonl" in capsys.readouterr().err
     assert call(["check", str(tmp_path / "nothing")]) == 4
-    assert "there is no file" in capsys.readouterr().err
+    assert "there is no such file" in capsys.readouterr().err
     assert call(["report", str(tmp_path)]) == 4
 
 

@@ -21,6 +21,7 @@ pub mod search;
 pub mod sessions;
 pub mod spec;
 pub mod split;
+pub mod summary;
 pub mod txn;
 pub mod values;
 pub mod verdict;

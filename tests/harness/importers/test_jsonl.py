@@ -77,5 +77,5 @@ def test_a_file_without_operations_is_an_error(tmp_path: Path, text: str) -> Non
 def test_what_is_no_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is a folder"):
         read_history(tmp_path)
-    with pytest.raises(UserError, match="there is no file"):
+    with pytest.raises(UserError, match="there is no such file"):
         read_history(tmp_path / "none")

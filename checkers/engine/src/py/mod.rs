@@ -8,6 +8,7 @@ mod convert;
 mod formats;
 mod guard;
 mod history;
+mod summary;
 mod txn;
 
 use pyo3::prelude::*;
@@ -22,6 +23,8 @@ mod engine {
     use super::formats::read;
     #[pymodule_export]
     use super::history::{Column, PyHistory};
+    #[pymodule_export]
+    use super::summary::summary;
     #[pymodule_export]
     use super::txn::transactions;
 

@@ -1,0 +1,284 @@
+"""`dissensus check` of a history that was recorded elsewhere.
+
+The verdict is that of the model alone; what makes it vacuous is said beside it. A million
+operations must cost no more here than the engine does: what is shown comes from counts, and no
+module is loaded that this does not need.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from dissensus.harness.cli_list import print_json
+from dissensus.harness.verdict import Verdict
+
+if TYPE_CHECKING:
+    from dissensus.checkers.native import NativeHistory, Oddity, Summary, Watch
+    from dissensus.harness.checker import Engine, Judge
+    from dissensus.harness.cli_check import Asked
+    from dissensus.harness.history import History
+    from dissensus.harness.store import VerdictFile
+
+LINTS_SHOWN = 8
+CERTIFICATES_SHOWN = 3
+WATCH_WIDTH = 100
+COLOURS = {"VALID": "green", "INVALID": "red", "UNKNOWN": "yellow"}
+SIGNS = {"VALID": "+", "INVALID": "x", "UNKNOWN": "?"}
+SCHEMA = 1
+
+
+class Found(msgspec.Struct, kw_only=True):
+    """What is known of a history, as `--format json` prints it."""
+
+    schema: int = SCHEMA
+    file: str
+    format: str
+    operations: int
+    model: str
+    model_because: str
+    """Why it is that model."""
+    label: str = ""
+    """The verdict that the file itself carries."""
+    lints: list[Any] = []
+    """What was odd before anything was judged."""
+    validity: str
+    exit_code: int
+    verdicts: list[Verdict]
+
+
+def check_history(place: Path, asked: Asked, form: str) -> int:
+    """Judge the history at a place and show what was found; the exit code."""
+    from dissensus.checkers import native
+    from dissensus.checkers.engines import choose
+    from dissensus.harness.cli_check import keep_certificates
+
+    progress = Progress() if form == "text" and sys.stderr.isatty() else None
+    engine = choose(asked.engine, threads=asked.threads, watch=progress)
+    history, lints, label, format = read(place, asked, progress, by_python=engine.name == "python")
+    model, name, because = model_of(history, asked.model, format)
+    verdict = judged(history, model, asked, engine)
+    if progress is not None:
+        progress.clear()
+    if isinstance(history, native.NativeHistory):
+        verdict = salvaged(verdict, history)
+        figures = native.summary(history)
+    else:
+        figures = counted(history)
+    vacuous = reasons(figures)
+    keep_certificates(asked, [verdict])
+    found = composed(verdict, vacuous)
+    result = Found(
+        file=str(place),
+        format=format,
+        operations=len(history),
+        model=name,
+        model_because=because,
+        label=label,
+        lints=lints,
+        validity=found.validity,
+        exit_code=found.exit_code,
+        verdicts=found.verdicts,
+    )
+    if form == "json":
+        print_json(result)
+    else:
+        show(result, figures)
+    return result.exit_code
+
+
+# -- the parts of it -----------------------------------------------------------------------------
+
+
+class Progress:
+    """One line on a terminal, written over and over."""
+
+    def __init__(self) -> None:
+        self._shown = False
+
+    def __call__(self, operations: int, done: int, keys: int, configurations: int) -> None:
+        text = f"{operations:,} operations read"
+        if keys:
+            text += f", {done:,} of {keys:,} keys, {configurations:,} configurations"
+        sys.stderr.write(f"\r{text[:WATCH_WIDTH]:<{WATCH_WIDTH}}")
+        sys.stderr.flush()
+        self._shown = True
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            sys.stderr.write("\r" + " " * WATCH_WIDTH + "\r")
+            sys.stderr.flush()
+
+
+def read(
+    place: Path, asked: Asked, watch: Watch | None, *, by_python: bool
+) -> tuple[History, list[Oddity], str, str]:
+    """The history, what is odd about it, the verdict it is labelled with, and its format."""
+    from dissensus.harness.errors import UserError
+
+    if by_python:
+        from dissensus.harness.importers import read_history
+
+        if asked.salvage:
+            raise UserError("--salvage needs the native engine")
+        return read_history(place), [], "", ""
+    from dissensus.checkers import native
+
+    history = native.read(
+        place,
+        salvage=asked.salvage,
+        cpu_s=asked.budget.seconds,
+        memory_bytes=asked.budget.memory_bytes,
+        watch=watch,
+    )
+    if not len(history):
+        raise UserError(f"{place}: no operation in it")
+    return history, native.lint(history), native.about(history).label or "", history.format
+
+
+def model_of(history: History, asked: str | None, format: str) -> tuple[Judge, str, str]:
+    """The model, its name, and why it is that one."""
+    from dissensus.checkers.models import make_model
+
+    if asked is not None:
+        return make_model(asked), asked, "asked for with --model"
+    from dissensus.checkers.guess import guess
+
+    # Jepsen's own models take a read of nil for one that says nothing.
+    guessed = guess(history, nil_is_unknown=format not in ("", "json", "jsonl"))
+    return make_model(guessed.model), guessed.model, f"guessed: {guessed.reason}"
+
+
+def judged(history: History, model: Judge, asked: Asked, engine: Engine) -> Verdict:
+    """The verdict, with each certificate verified again."""
+    from dissensus.checkers.engines import LinearizabilityChecker, reverified
+    from dissensus.harness.checker import RunView
+
+    run = RunView(
+        header={}, history=history, faults=[], nodes=[], phases=[], marks=[], complete=True
+    )
+    checker = LinearizabilityChecker(model, engine, confirm=asked.confirm)
+    return reverified(run, checker.check(run, asked.budget))
+
+
+def salvaged(verdict: Verdict, history: NativeHistory) -> Verdict:
+    """The verdict on a history with holes: whatever stood in one can have made it legal, or
+    illegal. A certificate holds all the same where its holes come after its end. A tail that was
+    cut off is none: what was read is a prefix.
+    """
+    from dissensus.harness.verdict import Validity
+
+    if not history.holes:
+        return verdict
+    first = min(history.holes)
+    stands = [c for c in verdict.certificates if c.data.get("end", first) < first]
+    if verdict.validity is Validity.INVALID and stands:
+        verdict.certificates = stands
+        return verdict
+    verdict.reason = (
+        f"{len(history.holes)} records could not be read, and what stood in them decides "
+        f"(without them: {verdict.validity.value}, {verdict.reason})"
+    )
+    verdict.validity = Validity.UNKNOWN
+    verdict.certificates = []
+    return verdict
+
+
+def counted(history: History) -> Summary:
+    """Counts of a history in Python."""
+    from dissensus.checkers.native import Summary
+    from dissensus.checkers.vacuity import saw_writes
+    from dissensus.harness.history import FAIL, INFO, OK
+
+    by_f = {str(f): {OK: 0, INFO: 0, FAIL: 0} for f in history.fs.values}
+    for row in range(len(history)):
+        by_f[history.f_of(row)][history.outcome[row]] += 1
+    times = [t for t in history.t_inv if t >= 0]
+    return Summary(
+        by_f=[(f, n[OK], n[INFO], n[FAIL]) for f, n in by_f.items()],
+        first_ns=min(times, default=-1),
+        last_ns=history.last_time_ns(),
+        read_saw_write=saw_writes(history),
+    )
+
+
+def reasons(figures: Summary) -> list[str]:
+    """What makes the history vacuous, in the words of `checkers/vacuity.py`."""
+    from dissensus.checkers.vacuity import NO_READ_SAW, READS
+
+    found = [f"{f} never succeeded" for f, ok, _, _ in figures.by_f if not ok]
+    if any(f in READS for f, *_ in figures.by_f) and not figures.read_saw_write:
+        found.append(NO_READ_SAW)
+    return found
+
+
+def composed(verdict: Verdict, vacuous: list[str]) -> VerdictFile:
+    """The verdict, and what makes it vacuous beside it."""
+    from dissensus.harness.cli_check import composed as all_of
+    from dissensus.harness.verdict import Validity, Verdict
+
+    beside = Verdict(
+        checker="vacuity",
+        validity=Validity.VALID,
+        reason="the verdict says little" if vacuous else "reads saw what was written",
+        vacuous=vacuous,
+    )
+    return all_of([verdict, beside], outcome="")
+
+
+def show(found: Found, figures: Summary) -> None:
+    """What was found, the verdict last."""
+    ok = sum(count for _, count, _, _ in figures.by_f)
+    info = sum(count for _, _, count, _ in figures.by_f)
+    fail = sum(count for _, _, _, count in figures.by_f)
+    click.secho(plain(found.file), bold=True)
+    kind = f" ({found.format})" if found.format else ""
+    click.echo(f"{found.operations:,} operations{kind}: {ok:,} ok, {info:,} info, {fail:,} fail")
+    click.echo(plain(f"model {found.model}, {found.model_because}"))
+    for lint in found.lints[:LINTS_SHOWN]:
+        click.echo(plain(f"{lint.severity}: {lint.text}"))
+    if len(found.lints) > LINTS_SHOWN:
+        click.echo(f"and {len(found.lints) - LINTS_SHOWN} more: dissensus lint {found.file}")
+    first, beside = found.verdicts
+    show_verdict(first)
+    if beside.vacuous:
+        click.echo(plain(f"vacuous: {'; '.join(beside.vacuous)}"))
+    if found.label:
+        click.echo(plain(f"the file itself says: {found.label}"))
+    sign = click.style(f"{SIGNS[found.validity]} {found.validity}", fg=COLOURS[found.validity])
+    click.echo(f"{sign}  {first.checker}")
+
+
+def show_verdict(verdict: Verdict) -> None:
+    """What a checker says, with who says it and its certificates in words."""
+    word = verdict.validity.value
+    sign = click.style(f"{SIGNS[word]} {word}", fg=COLOURS[word])
+    click.echo(f"{sign}  {plain(f'{verdict.checker}: {verdict.reason}')}")
+    by = [f"{name} {count}" for name, count in verdict.facts.get("algorithms", {}).items()]
+    said = [verdict.engine, f"by {', '.join(by)}" if by else ""]
+    said.append(f"confirmed by {verdict.confirmed}" if confirmed(verdict) else verdict.confirmed)
+    click.echo(plain(f"    {'; '.join(filter(None, said))}"))
+    for certificate in verdict.certificates[:CERTIFICATES_SHOWN]:
+        click.secho(plain(f"    {certificate.summary}"), bold=True)
+        for sentence in certificate.story:
+            click.echo(plain(f"    {sentence}"))
+        checked = {True: "verified again", False: "refuted", None: "not re-verified"}
+        click.echo(f"    ({checked[certificate.reverified]})")
+    left = len(verdict.certificates) - CERTIFICATES_SHOWN
+    if left > 0:
+        click.echo(f"    and {left} more")
+
+
+def confirmed(verdict: Verdict) -> bool:
+    """A second engine agrees; else `confirmed` says why not."""
+    return bool(verdict.confirmed) and not verdict.confirmed.startswith("no")
+
+
+def plain(text: str) -> str:
+    """Text in which nothing drives the terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
