@@ -19,8 +19,12 @@ use crate::verdict::Core;
 
 /// Steps of one probe: some milliseconds. A probe that needs more is answered with "must stay".
 const PROBE_STEPS: u64 = 60_000;
-/// The same where free operations come any number of times: there are few places then, or no end.
-const REPEAT_STEPS: u64 = 15_000;
+/// States, beside two for each class, that free operations may lead to where they come any number
+/// of times: more are taken for endless.
+const FEW_STATES: usize = 64;
+/// Rows of a certificate in which free operations come any number of times beyond which the other
+/// kind is tried as well: it may be the shorter one.
+const LONG: usize = 10;
 /// Steps of all probes for one object: some tenths of a second.
 const STEPS: u64 = 3_000_000;
 /// Pairs of classes that are looked at to leave out what nothing kept depends on.
@@ -55,10 +59,15 @@ pub fn minimise(
             };
             if task.illegal(&scene, &vec![true; scene.rows.len()], None)? {
                 let found = task.shrink(scene)?;
-                if found.minimal {
+                if found.minimal && found.kept.len() <= LONG {
                     return Ok(found);
                 }
-                best.get_or_insert(found);
+                let better = |best: &Certificate| {
+                    (!found.minimal, found.kept.len()) < (!best.minimal, best.kept.len())
+                };
+                if best.as_ref().is_none_or(better) {
+                    best = Some(found);
+                }
             }
         }
         if let Some(best) = best {
@@ -217,7 +226,14 @@ impl Task<'_> {
                 scene.add(at, from, to);
             }
         }
-        Ok(Some(scene))
+        Ok((!repeat || self.few_states(&scene)).then_some(scene))
+    }
+
+    /// Free operations lead to few states, however often they happen.
+    fn few_states(&mut self, scene: &Scene) -> bool {
+        let classes: Vec<u32> = scene.bases.iter().map(|base| base.number).collect();
+        self.table
+            .reachable(&classes, FEW_STATES + 2 * classes.len())
     }
 
     fn base(
@@ -322,12 +338,7 @@ impl Task<'_> {
             .map(|(c, _)| c.kept)
             .collect();
         let free = scene.free(stays, gaps);
-        let most = if scene.repeat {
-            REPEAT_STEPS
-        } else {
-            PROBE_STEPS
-        };
-        let granted = most.min(self.steps);
+        let granted = PROBE_STEPS.min(self.steps);
         let mut left = granted;
         let found = probe(&mut self.table, &kept, &free, &mut left);
         self.steps -= granted - left;

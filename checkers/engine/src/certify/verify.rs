@@ -18,8 +18,6 @@ use crate::split::Object;
 
 /// Words of all places that are tried: a certificate that is minimal needs hundreds.
 const WORDS: usize = 2_000_000;
-/// Operations that are kept.
-const KEPT: usize = 128;
 /// Pairs of classes that are looked at to see which free ones can matter.
 const PAIRS: u64 = 100_000_000;
 
@@ -53,9 +51,6 @@ pub fn verify(
     certificate: &Certificate,
     budget: &Budget,
 ) -> Result<Checked, Stop> {
-    if certificate.kept.len() > KEPT {
-        return Ok(Checked::TooMuch);
-    }
     let refuted = |text: &str| Ok(Checked::Refuted(text.to_string()));
     if model.name() != certificate.model || object.key != certificate.key {
         return refuted("it is of another model or key");
@@ -169,7 +164,8 @@ fn useful(
     Some(found)
 }
 
-type Place = (u128, Vec<u32>, Vec<u32>);
+/// Which kept operations are done, 64 in a word; the state; how often free ones were spent.
+type Place = (Vec<u64>, Vec<u32>, Vec<u32>);
 
 struct Everything<'a> {
     history: &'a History,
@@ -192,14 +188,18 @@ impl Everything<'_> {
         positions.remove(&OPEN);
         let spent = if self.repeat { 0 } else { self.free.len() };
         let initial = self.model.initial(&self.history.values);
-        let mut reached: HashSet<Place> = HashSet::from([(0, initial, vec![0; spent])]);
+        let mut reached: HashSet<Place> = HashSet::from([(
+            vec![0; self.ops.len().div_ceil(64)],
+            initial,
+            vec![0; spent],
+        )]);
         let mut tried = 0;
         let positions: Vec<u32> = positions.into_iter().collect();
         for (i, &left) in positions.iter().enumerate() {
             let right = positions.get(i + 1).copied().unwrap_or(OPEN);
             let mut ahead: Vec<Place> = reached.iter().cloned().collect();
             while let Some(place) = ahead.pop() {
-                tried += 4 + place.1.len() + place.2.len();
+                tried += 4 + place.0.len() + place.1.len() + place.2.len();
                 meter.tick()?;
                 if tried > WORDS {
                     return Ok(Checked::TooMuch);
@@ -212,7 +212,7 @@ impl Everything<'_> {
             }
             for (i, op) in self.ops.iter().enumerate() {
                 if op.must && op.ret == right {
-                    reached.retain(|(done, _, _)| done >> i & 1 == 1);
+                    reached.retain(|(done, _, _)| is_done(done, i));
                 }
             }
             if reached.is_empty() {
@@ -237,9 +237,11 @@ impl Everything<'_> {
             }
         };
         for (i, op) in self.ops.iter().enumerate() {
-            if done >> i & 1 == 0 && op.inv <= left && op.ret >= right {
+            if !is_done(done, i) && op.inv <= left && op.ret >= right {
                 if let Some(next) = step(&op.class) {
-                    found.push((done | 1 << i, next, spent.clone()));
+                    let mut done = done.clone();
+                    done[i / 64] |= 1 << (i % 64);
+                    found.push((done, next, spent.clone()));
                 }
             }
         }
@@ -256,9 +258,14 @@ impl Everything<'_> {
                 if let Some(n) = spent.get_mut(i) {
                     *n += 1;
                 }
-                found.push((*done, next, spent));
+                found.push((done.clone(), next, spent));
             }
         }
         found
     }
+}
+
+fn is_done(done: &[u64], at: usize) -> bool {
+    done.get(at / 64)
+        .is_some_and(|word| word >> (at % 64) & 1 == 1)
 }

@@ -99,6 +99,24 @@ impl<'a> Table<'a> {
         id
     }
 
+    /// Whether these classes lead to at most so many states from the initial one.
+    pub fn reachable(&mut self, classes: &[u32], most: usize) -> bool {
+        let mut reached: FxHashSet<u32> = FxHashSet::from_iter([0]);
+        let mut ahead = vec![0];
+        while let Some(state) = ahead.pop() {
+            for &class in classes {
+                let after = self.step(state, class);
+                if after != NOT && reached.insert(after) {
+                    ahead.push(after);
+                }
+                if reached.len() > most {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
     /// The state after an operation, `NOT` where it cannot happen.
     fn step(&mut self, state: u32, class: u32) -> u32 {
         if let Some(&after) = self.steps.get(&(state, class)) {

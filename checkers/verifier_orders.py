@@ -1,0 +1,325 @@
+"""Checks again what is claimed of an object: that its operations have no legal order, or that they
+have this one. It shares no code with the engines, nor with their models.
+
+A certificate of "linearizability" names rows that are kept, a position `end` after which nothing
+counts, and gaps. Every other operation is *free*: it may take effect or not, at any time but in the
+gaps of its class, in which there must indeed be none, and as often as there are such operations
+(`repeat`: any number of times). That is never more than the history demands. Then everything is
+tried: the certificate holds when no (done, state, spent) can be reached at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from dissensus.harness.claims import (
+    FOREVER,
+    Contradiction,
+    Op,
+    OverBudget,
+    ops_of,
+    options_of,
+    plain,
+    text,
+)
+from dissensus.harness.history import History
+from dissensus.harness.verdict import Certificate
+
+PLACES_MAX = 300_000
+SECONDS_MAX = 10.0
+WORDS = {"": "null", "nil": "null", "empty": '""', "free": "1"}
+GIVES = ("release", "unlock", "incr")
+EMPTIED = ("queue", "stack", "deque", "priority-queue")
+Span = tuple[int, int]
+
+
+def no(op: Op) -> bool:
+    """It says that it was not done."""
+    return op.failed or (op.known and (op.result is False or text(op.result) == "0"))
+
+
+class Object:
+    """The object of a name like "cas-register(init=0;nil=unknown)". A rule takes a state and an
+    operation, and gives the state after it, or None where it cannot be.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.kind, self.options = options_of(name)
+        usual = {"rmw-register": "0", "kv-append": "empty", "mutex": "free"}.get(self.kind, "")
+        self.init = self.options.get("init", usual)
+        try:
+            self.first = WORDS.get(self.init) or text(json.loads(self.init))
+        except ValueError:
+            self.first = text(self.init)
+        whole = re.fullmatch(r"-?\d+", self.first)
+        count = int(self.first) if whole else int(self.options.get("n", 0))
+        known: dict[str, tuple[Any, Any]] = {
+            **dict.fromkeys(("register", "cas-register", "rmw-register"), (self.cell, self.first)),
+            **dict.fromkeys(("kv", "kv-append"), (self.kv, self.first)),
+            **dict.fromkeys(("counter", "fetch-and-add"), (self.number, count)),
+            **dict.fromkeys(("set", "g-set"), (self.set, frozenset())),
+            **dict.fromkeys(("mutex", "semaphore"), (self.permits, count)),
+            **dict.fromkeys(EMPTIED, (self.sequence, ())),
+            "reentrant-mutex": (self.reentrant, (-1, 0)),
+            "fenced-lock": (self.fenced, (False, -1, -1)),
+            "multi-register": (self.cells, ()),
+            "log": (self.log, ()),
+            "append": (self.append, ()),
+        }
+        if self.kind not in known or "bounds" in self.options:
+            raise OverBudget(f"the verifier does not know the model {name!r}")
+        self.step, self.initial = known[self.kind]
+
+    def rows(self, history: History, data: dict[str, Any]) -> Iterator[tuple[int, int, Op]]:
+        """(row, return, operation) of what counts."""
+        takes = ("dequeue", "deq", "poll", "pop", "popfront", "popback", "pollfirst", "polllast")
+        failed = {"failed-cas": ("cas",), "failed": takes}
+        asserting = [f for o, fs in failed.items() if self.options.get(o) == "asserts" for f in fs]
+        owned = self.kind == "reentrant-mutex"
+        return ops_of(history, key=data.get("key", ...), owned=owned, asserting=asserting)
+
+    def silent(self, op: Op) -> bool:
+        """A read that says nothing."""
+        return not op.known or (op.result is None and self.options.get("nil") == "unknown")
+
+    def cell(self, state: str, op: Op) -> Any:
+        if op.f == "write":
+            return text(op.arg)
+        if op.f == "read":
+            return state if self.silent(op) or text(op.result) == state else None
+        old, new = map(text, op.arg)
+        if op.failed or (op.known and op.result is False):
+            return None if old == state else state
+        return new if old == state else None
+
+    def kv(self, state: str, op: Op) -> Any:
+        nothing = '""' if self.init == "empty" else "null"
+        if op.f in {"get", "read"}:
+            seen = nothing if op.result is None else text(op.result)
+            return state if self.silent(op) or seen == state else None
+        if op.f == "append":
+            before = json.loads(state) or ""
+            return text(before + op.arg) if isinstance(before, str) else None
+        return nothing if op.f.startswith("del") or op.arg is None else text(op.arg)
+
+    def number(self, state: int, op: Op) -> Any:
+        reads, down = op.f in {"read", "get"}, op.f[:3] in {"dec", "sub"}
+        amount = 0 if reads else 1 if op.arg is None else int(op.arg)
+        after = state - amount if down else state + amount
+        new = self.options.get("returns", "new" if op.f.endswith("andget") else "old") == "new"
+        says = op.known and op.result is not None and (reads or self.kind != "counter")
+        return None if says and op.result != (after if new else state) else after
+
+    def set(self, state: frozenset[str], op: Op) -> Any:
+        if op.f == "read":
+            seen = {text(x) for x in op.result} if op.known and op.result is not None else state
+            return state if state == seen else None
+        element, asks = text(op.arg), op.f in {"contains", "member"}
+        adds = op.f in {"add", "insert", "broadcast"}
+        says = op.known and op.result is not None and (asks or text(op.result) != element)
+        if says and self.kind == "set" and no(op) != ((element in state) == adds):
+            return None
+        return state if asks else state | {element} if adds else state - {element}
+
+    def sequence(self, state: tuple[str, ...], op: Op) -> Any:
+        front = any(side in op.f for side in ("front", "first", "left"))
+        if re.match("enq|offer|push|insert|add", op.f):
+            more = (text(op.arg), *state) if front else (*state, text(op.arg))
+            return tuple(sorted(more, key=int)) if self.kind == "priority-queue" else more
+        place = 0 if front or self.kind == "queue" else len(state) - 1
+        nothing = op.failed or (op.known and text(op.result) in {"null", "-1"})
+        if not state:
+            return state if nothing or not op.known else None
+        if nothing or (op.known and text(op.result) != state[place]):
+            return None
+        looks = op.f.startswith(("peek", "top"))
+        return state if looks else state[:place] + state[place + 1 :]
+
+    def permits(self, left: int, op: Op) -> Any:
+        if op.f in GIVES:
+            most = 1 if self.kind == "mutex" else int(self.options.get("n", FOREVER))
+            return left + 1 if left < most else None
+        if no(op):
+            return None if left else left
+        return left - 1 if left else None
+
+    def reentrant(self, state: tuple[int, int], op: Op) -> Any:
+        owner, depth = state
+        mine = depth > 0 and owner == op.process
+        if op.f in GIVES:
+            return None if not mine else (owner, depth - 1) if depth > 1 else (-1, 0)
+        if no(op):
+            return state if depth and not mine else None
+        return (op.process, depth + 1) if mine or not depth else None
+
+    def fenced(self, state: tuple[bool, int, int], op: Op) -> Any:
+        held, last, used = state
+        if op.f in {"use", "write"}:
+            late = op.known and op.arg < used
+            return None if op.arg > last or no(op) != late else (held, last, max(used, op.arg))
+        if op.f in GIVES:
+            other = isinstance(op.arg, int) and op.arg != last
+            return (False, last, used) if held and not other and not no(op) else None
+        if op.known and op.result is False:
+            return state if held else None
+        token = last + 1 if op.result is None else op.result
+        return None if held or token <= last else (True, token, used)
+
+    def log(self, state: tuple[str, ...], op: Op) -> Any:
+        first, found = int(self.init or 0), op.result
+        if op.f in {"append", "send"}:
+            if isinstance(found, list) and len(found) == 2 and text(found[1]) == text(op.arg):
+                found = found[0]
+            fits = not op.known or found in {None, first + len(state)}
+            return (*state, text(op.arg)) if fits else None
+        if op.f == "read" and op.arg is not None:
+            if found is None and not self.silent(op):
+                return None if 0 <= op.arg - first < len(state) else state
+            found = [] if found is None else [[op.arg, found]]
+        pairs = next(iter(found.values()), []) if isinstance(found, dict) else found or []
+        held = dict(enumerate(state, first))
+        return state if all(held.get(at) == text(entry) for at, entry in pairs) else None
+
+    def append(self, state: tuple[str, ...], op: Op) -> Any:
+        if op.f in {"append", "add"}:
+            return (*state, text(op.arg))
+        return state if self.silent(op) or tuple(map(text, op.result or ())) == state else None
+
+    def cells(self, state: tuple[tuple[str, str], ...], op: Op) -> Any:
+        held = dict(state)
+        for f, key, value in parts_of(op):
+            says = f[0] == "w" or not self.silent(op._replace(result=value))
+            if f[0] != "w" and says and held.get(key, self.first) != text(value):
+                return None
+            held |= {key: text(value)} if f[0] == "w" else {}
+        return tuple(sorted((key, value) for key, value in held.items() if value != self.first))
+
+    def matters(self, free: Op, other: Op) -> bool:
+        """Whether the other operation can depend on the free one: what nothing depends on might as
+        well never have happened. Where values are only compared, that takes a value in common.
+        """
+        if self.kind in {"kv", "kv-append"} and other.f in {"get", "read"}:
+            seen = text(other.result).strip('"')
+            return free.arg is None or text(free.arg).strip('"') in seen or seen == "null"
+        if "register" not in self.kind and self.kind not in {"set", "g-set", *EMPTIED}:
+            return True
+        mine = atoms(free)
+        return not mine or other.failed or (other.f == "cas" and no(other)) or mine & atoms(other)
+
+
+def parts_of(op: Op) -> list[tuple[str, str, Any]]:
+    """The parts of a transaction on registers."""
+    said = op.result if op.known and op.result is not None and op.f != "write" else op.arg
+    if isinstance(said, dict):
+        return [(op.f, text(key), value) for key, value in said.items()]
+    return [(part[0], text(part[1]), part[2] if part[2:] else None) for part in said or ()]
+
+
+def atoms(op: Op) -> set[str]:
+    """The values that an operation names."""
+    said = text([op.arg, op.result if op.known else None])
+    return {*re.findall(r'"(?:[^"\\]|\\.)*"|[^\[\]{},:]+', said)} - {"null"}
+
+
+def freed(op: Op) -> Op:
+    """A free operation. A result that says no more than that it was done does not count."""
+    says = op.result is not None and op.result is not True and text(op.result) != text(op.arg)
+    return op if says and op.known else op._replace(result=None, known=False)
+
+
+def named(op: Op) -> tuple[Any, ...]:
+    return op.f, text(op.arg), text(op.result) if op.known else None, op.failed, op.process
+
+
+def linearizability(history: History, certificate: Certificate) -> None:
+    """Raises Contradiction unless the certificate holds, OverBudget where that takes too long."""
+    data, thing = certificate.data, Object(certificate.data["model"])
+    end, kept_rows, kept, returns = data["end"], set(data["kept"]), [], []
+    given: dict[tuple[Any, ...], list[Span]] = {}
+    for gap in data["gaps"]:
+        who = gap.get("process", -1) if thing.kind == "reentrant-mutex" else -1
+        op = Op(plain(gap["f"]), gap["arg"], gap.get("result"), gap["known"], process=who)
+        given.setdefault(named(op), []).append((gap.get("from", -2), gap.get("to", FOREVER)))
+    free: dict[tuple[Any, ...], tuple[Op, list[Span], list[int]]] = {}
+    found: dict[int, Any] = {}
+    for row, ret, op in thing.rows(history, data):
+        inv = history.inv[row]
+        if row in kept_rows and inv < end:
+            kept.append((inv, ret if ret <= end else FOREVER, op))
+            returns += [ret] if row == certificate.blocked[0] else []
+        elif inv < end:
+            if id(op) not in found:
+                one, name = freed(op), named(freed(op))
+                gaps = given.get(named(one._replace(result=None, known=False)), [])
+                found[id(op)] = free.setdefault(name, (one, [*given.get(name, gaps)], []))
+            _, gaps, rows = found[id(op)]
+            rows.append(row)
+            for gap in [gap for gap in gaps if inv < gap[1] and ret > gap[0]]:
+                gaps.remove(gap)
+    if len(kept) != len(kept_rows) or returns != [end]:
+        raise Contradiction("a kept row is of another key, or does not return before the end")
+    for name, spans in given.items():
+        if name in free and set(free[name][1]) != set(spans):
+            raise Contradiction(f"there is an operation in a gap of {name[0]} {name[1]}")
+    spare, fresh = [], [op for _, _, op in kept]
+    while fresh:
+        more = [n for n in free if any(thing.matters(free[n][0], other) for other in fresh)]
+        spare += [(op, gaps, len(rows)) for op, gaps, rows in map(free.pop, more)]
+        fresh = [op for op, _, _ in spare[len(spare) - len(more) :]]
+    _try_everything(thing, kept, spare, repeat=data["repeat"])
+
+
+def _try_everything(
+    thing: Object,
+    kept: list[tuple[int, int, Op]],
+    free: list[tuple[Op, list[Span], int]],
+    *,
+    repeat: bool,
+) -> None:
+    """Raises Contradiction where some order is legal."""
+    ends = {at for inv, ret, _ in kept for at in (inv, ret)}
+    positions = sorted(ends.union(*(span for _, gaps, _ in free for span in gaps)) - {FOREVER})
+    deadline, budget = time.monotonic() + SECONDS_MAX, PLACES_MAX
+    reached = {(0, thing.initial, () if repeat else (0,) * len(free))}
+    for left, right in zip([-2, *positions], [*positions, FOREVER], strict=True):
+        now = [(1 << i, op) for i, (a, z, op) in enumerate(kept) if a <= left and z >= right]
+        spare = list(enumerate(free))
+        spare = [s for s in spare if not any(a <= left and right <= z for a, z in s[1][1])]
+        ahead = list(reached)
+        while ahead:
+            done, state, spent = ahead.pop()
+            budget -= 1
+            if budget < 0 or time.monotonic() > deadline:
+                raise OverBudget(f"more than {PLACES_MAX} places or {SECONDS_MAX:g} s")
+            after = [(done | b, thing.step(state, op), spent) for b, op in now if not done & b]
+            for i, (op, _, most) in spare:
+                if repeat or spent[i] < most:
+                    more = () if repeat else (*spent[:i], spent[i] + 1, *spent[i + 1 :])
+                    after.append((done, thing.step(state, op), more))
+            fresh = {place for place in after if place[1] is not None} - reached
+            reached |= fresh
+            ahead += fresh
+        due = sum(1 << i for i, (_, ret, _) in enumerate(kept) if ret == right < FOREVER)
+        reached = {place for place in reached if place[0] & due == due}
+        if not reached:
+            return
+    raise Contradiction("there is an order of the operations that is legal")
+
+
+def linearization(history: History, certificate: Certificate) -> None:
+    """Raises Contradiction unless the rows are in an order that is legal."""
+    data, thing, latest = certificate.data, Object(certificate.data["model"]), -1
+    counted = {row: (ret, op) for row, ret, op in thing.rows(history, data)}
+    state = thing.initial
+    for row in data["order"]:
+        ret, op = counted.pop(row, (-2, None))
+        state = None if op is None else thing.step(state, op)
+        if ret < latest or state is None:
+            raise Contradiction(f"row {row} cannot happen in its place")
+        latest = max(latest, history.inv[row])
+    if missing := [row for row, (ret, _) in counted.items() if ret != FOREVER]:
+        raise Contradiction(f"row {missing[0]} is missing in the order")
