@@ -16,25 +16,19 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from dissensus.harness.claims import (
-    FOREVER,
-    Contradiction,
-    Op,
-    OverBudget,
-    ops_of,
-    options_of,
-    plain,
-    text,
-)
+from dissensus.harness.claims import FOREVER, Op, ops_of, options_of, plain, text
 from dissensus.harness.history import History
-from dissensus.harness.verdict import Certificate
+from dissensus.harness.verdict import Certificate, Contradiction, OverBudget
 
 PLACES_MAX = 300_000
 SECONDS_MAX = 10.0
 WORDS = {"": "null", "nil": "null", "empty": '""', "free": "1"}
 GIVES = ("release", "unlock", "incr")
+REGISTERS = ("register", "cas-register", "rmw-register")
 EMPTIED = ("queue", "stack", "deque", "priority-queue")
 Span = tuple[int, int]
+Kept = tuple[int, int, Op]
+Free = tuple[Op, list[Span], int]
 
 
 def no(op: Op) -> bool:
@@ -43,47 +37,37 @@ def no(op: Op) -> bool:
 
 
 class Object:
-    """The object of a name like "cas-register(init=0;nil=unknown)". A rule takes a state and an
-    operation, and gives the state after it, or None where it cannot be.
-    """
+    """The object of a model's name: rules from a state and an operation to the state after it."""
 
     def __init__(self, name: str) -> None:
         self.kind, self.options = options_of(name)
         usual = {"rmw-register": "0", "kv-append": "empty", "mutex": "free"}.get(self.kind, "")
         self.init = self.options.get("init", usual)
-        try:
-            self.first = WORDS.get(self.init) or text(json.loads(self.init))
-        except ValueError:
-            self.first = text(self.init)
+        json_like = re.fullmatch(r"-?\d+|true|false|null|[\[{\"].*", self.init)
+        self.first = WORDS.get(self.init) or (self.init if json_like else text(self.init))
         whole = re.fullmatch(r"-?\d+", self.first)
-        count = int(self.first) if whole else int(self.options.get("n", 0))
-        known: dict[str, tuple[Any, Any]] = {
-            **dict.fromkeys(("register", "cas-register", "rmw-register"), (self.cell, self.first)),
-            **dict.fromkeys(("kv", "kv-append"), (self.kv, self.first)),
-            **dict.fromkeys(("counter", "fetch-and-add"), (self.number, count)),
-            **dict.fromkeys(("set", "g-set"), (self.set, frozenset())),
-            **dict.fromkeys(("mutex", "semaphore"), (self.permits, count)),
-            **dict.fromkeys(EMPTIED, (self.sequence, ())),
-            "reentrant-mutex": (self.reentrant, (-1, 0)),
-            "fenced-lock": (self.fenced, (False, -1, -1)),
-            "multi-register": (self.cells, ()),
-            "log": (self.log, ()),
-            "append": (self.append, ()),
-        }
+        count = int(self.first if whole else self.options.get("n", 0))
+        known: dict[str, tuple[Any, Any]] = {"log": (self.log, ()), "append": (self.append, ())}
+        known |= dict.fromkeys(REGISTERS, (self.cell, self.first))
+        known |= dict.fromkeys(("kv", "kv-append"), (self.kv, self.first))
+        known |= dict.fromkeys(("counter", "fetch-and-add"), (self.number, count))
+        known |= dict.fromkeys(("set", "g-set"), (self.elements, frozenset()))
+        known |= dict.fromkeys(("mutex", "semaphore"), (self.permits, count))
+        known |= dict.fromkeys(EMPTIED, (self.sequence, ()))
+        known |= {"reentrant-mutex": (self.reentrant, (-1, 0)), "multi-register": (self.cells, ())}
+        known |= {"fenced-lock": (self.fenced, (False, -1, -1))}
         if self.kind not in known or "bounds" in self.options:
             raise OverBudget(f"the verifier does not know the model {name!r}")
         self.step, self.initial = known[self.kind]
 
     def rows(self, history: History, data: dict[str, Any]) -> Iterator[tuple[int, int, Op]]:
         """(row, return, operation) of what counts."""
-        takes = ("dequeue", "deq", "poll", "pop", "popfront", "popback", "pollfirst", "polllast")
-        failed = {"failed-cas": ("cas",), "failed": takes}
-        asserting = [f for o, fs in failed.items() if self.options.get(o) == "asserts" for f in fs]
-        owned = self.kind == "reentrant-mutex"
-        return ops_of(history, key=data.get("key", ...), owned=owned, asserting=asserting)
+        asserting = "cas" if self.options.get("failed-cas") == "asserts" else "(?!)"
+        asserting = "deq|poll|pop|rem" if self.options.get("failed") == "asserts" else asserting
+        owned, key = self.kind == "reentrant-mutex", data.get("key", ...)
+        return ops_of(history, key=key, owned=owned, asserting=asserting)
 
     def silent(self, op: Op) -> bool:
-        """A read that says nothing."""
         return not op.known or (op.result is None and self.options.get("nil") == "unknown")
 
     def cell(self, state: str, op: Op) -> Any:
@@ -92,9 +76,8 @@ class Object:
         if op.f == "read":
             return state if self.silent(op) or text(op.result) == state else None
         old, new = map(text, op.arg)
-        if op.failed or (op.known and op.result is False):
-            return None if old == state else state
-        return new if old == state else None
+        refused = op.failed or (op.known and op.result is False)
+        return (state if refused else new) if (old == state) != refused else None
 
     def kv(self, state: str, op: Op) -> Any:
         nothing = '""' if self.init == "empty" else "null"
@@ -114,7 +97,7 @@ class Object:
         says = op.known and op.result is not None and (reads or self.kind != "counter")
         return None if says and op.result != (after if new else state) else after
 
-    def set(self, state: frozenset[str], op: Op) -> Any:
+    def elements(self, state: frozenset[str], op: Op) -> Any:
         if op.f == "read":
             seen = {text(x) for x in op.result} if op.known and op.result is not None else state
             return state if state == seen else None
@@ -132,20 +115,17 @@ class Object:
             return tuple(sorted(more, key=int)) if self.kind == "priority-queue" else more
         place = 0 if front or self.kind == "queue" else len(state) - 1
         nothing = op.failed or (op.known and text(op.result) in {"null", "-1"})
-        if not state:
-            return state if nothing or not op.known else None
-        if nothing or (op.known and text(op.result) != state[place]):
+        if nothing or not state:
+            return state if not state and (nothing or not op.known) else None
+        if op.known and text(op.result) != state[place]:
             return None
-        looks = op.f.startswith(("peek", "top"))
-        return state if looks else state[:place] + state[place + 1 :]
+        return state if op.f[:3] in {"pee", "top"} else state[:place] + state[place + 1 :]
 
     def permits(self, left: int, op: Op) -> Any:
         if op.f in GIVES:
             most = 1 if self.kind == "mutex" else int(self.options.get("n", FOREVER))
             return left + 1 if left < most else None
-        if no(op):
-            return None if left else left
-        return left - 1 if left else None
+        return (left if no(op) else left - 1) if (left > 0) != no(op) else None
 
     def reentrant(self, state: tuple[int, int], op: Op) -> Any:
         owner, depth = state
@@ -179,7 +159,7 @@ class Object:
         if op.f == "read" and op.arg is not None:
             if found is None and not self.silent(op):
                 return None if 0 <= op.arg - first < len(state) else state
-            found = [] if found is None else [[op.arg, found]]
+            found = found if found is None else [[op.arg, found]]
         pairs = next(iter(found.values()), []) if isinstance(found, dict) else found or []
         held = dict(enumerate(state, first))
         return state if all(held.get(at) == text(entry) for at, entry in pairs) else None
@@ -190,39 +170,39 @@ class Object:
         return state if self.silent(op) or tuple(map(text, op.result or ())) == state else None
 
     def cells(self, state: tuple[tuple[str, str], ...], op: Op) -> Any:
-        held = dict(state)
-        for f, key, value in parts_of(op):
-            says = f[0] == "w" or not self.silent(op._replace(result=value))
-            if f[0] != "w" and says and held.get(key, self.first) != text(value):
+        held, said = dict(state), op.arg if op.f == "write" or not op.result else op.result
+        parts = [(op.f, *pair) for pair in said.items()] if isinstance(said, dict) else said or ()
+        for f, name, *values in parts:
+            key, value = text(name), [*values, None][0]
+            if f[0] == "w":
+                held[key] = text(value)
+            elif not self.silent(op._replace(result=value)) and text(value) != held.get(
+                key, self.first
+            ):
                 return None
-            held |= {key: text(value)} if f[0] == "w" else {}
         return tuple(sorted((key, value) for key, value in held.items() if value != self.first))
 
     def matters(self, free: Op, other: Op) -> bool:
         """Whether the other operation can depend on the free one: what nothing depends on might as
         well never have happened. Where values are only compared, that takes a value in common.
         """
-        if self.kind in {"kv", "kv-append"} and other.f in {"get", "read"}:
-            seen = text(other.result).strip('"')
-            return free.arg is None or text(free.arg).strip('"') in seen or seen == "null"
+        if self.kind == "kv-append" and self.init == "empty":
+            if other.f not in {"get", "read"}:
+                return not isinstance(other.arg, str)
+            nothing = free.arg is None or other.result is None
+            return nothing or text(free.arg)[1:-1] in text(other.result)
         if "register" not in self.kind and self.kind not in {"set", "g-set", *EMPTIED}:
             return True
-        mine = atoms(free)
-        return not mine or other.failed or (other.f == "cas" and no(other)) or mine & atoms(other)
+        refused, mine = other.failed or other.result is False, self.atoms(free)
+        return refused or not mine or not mine.isdisjoint(self.atoms(other))
 
-
-def parts_of(op: Op) -> list[tuple[str, str, Any]]:
-    """The parts of a transaction on registers."""
-    said = op.result if op.known and op.result is not None and op.f != "write" else op.arg
-    if isinstance(said, dict):
-        return [(op.f, text(key), value) for key, value in said.items()]
-    return [(part[0], text(part[1]), part[2] if part[2:] else None) for part in said or ()]
-
-
-def atoms(op: Op) -> set[str]:
-    """The values that an operation names."""
-    said = text([op.arg, op.result if op.known else None])
-    return {*re.findall(r'"(?:[^"\\]|\\.)*"|[^\[\]{},:]+', said)} - {"null"}
+    def atoms(self, op: Op) -> set[str]:
+        """The values that an operation compares or sets."""
+        values = (
+            [op.arg] if op.arg is not None and self.kind not in EMPTIED else [op.arg, op.result]
+        )
+        found = {*re.findall(r'"(?:[^"\\]|\\.)*"|[^\[\]{},:]+', text(values))}
+        return found if "register" in self.kind else found - {"null"}
 
 
 def freed(op: Op) -> Op:
@@ -273,13 +253,7 @@ def linearizability(history: History, certificate: Certificate) -> None:
     _try_everything(thing, kept, spare, repeat=data["repeat"])
 
 
-def _try_everything(
-    thing: Object,
-    kept: list[tuple[int, int, Op]],
-    free: list[tuple[Op, list[Span], int]],
-    *,
-    repeat: bool,
-) -> None:
+def _try_everything(thing: Object, kept: list[Kept], free: list[Free], *, repeat: bool) -> None:
     """Raises Contradiction where some order is legal."""
     ends = {at for inv, ret, _ in kept for at in (inv, ret)}
     positions = sorted(ends.union(*(span for _, gaps, _ in free for span in gaps)) - {FOREVER})
@@ -297,9 +271,10 @@ def _try_everything(
                 raise OverBudget(f"more than {PLACES_MAX} places or {SECONDS_MAX:g} s")
             after = [(done | b, thing.step(state, op), spent) for b, op in now if not done & b]
             for i, (op, _, most) in spare:
-                if repeat or spent[i] < most:
+                new = thing.step(state, op) if repeat or spent[i] < most else state
+                if new != state:
                     more = () if repeat else (*spent[:i], spent[i] + 1, *spent[i + 1 :])
-                    after.append((done, thing.step(state, op), more))
+                    after.append((done, new, more))
             fresh = {place for place in after if place[1] is not None} - reached
             reached |= fresh
             ahead += fresh

@@ -1,12 +1,12 @@
-"""A history as programs see it that check claims about it: operations row by row, values as text,
-and how they say that a claim does not hold.
+"""A history as programs see it that check claims about it: operations row by row, and values as
+text.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from dissensus.harness.history import FAIL, INFO, OK, History
@@ -14,14 +14,6 @@ from dissensus.harness.history import FAIL, INFO, OK, History
 FOREVER = 1 << 62
 NEVER = (-1, (1 << 32) - 1)
 """The position of a return that never came, in a history of Python's and in one of the engine."""
-
-
-class Contradiction(Exception):
-    """The claim does not hold; the text says where."""
-
-
-class OverBudget(Exception):
-    """It takes too much to check the claim."""
 
 
 class Op(NamedTuple):
@@ -56,11 +48,11 @@ def options_of(model: str) -> tuple[str, dict[str, str]]:
 
 
 def ops_of(
-    history: History, *, key: Any, owned: bool, asserting: Collection[str]
+    history: History, *, key: Any, owned: bool, asserting: str
 ) -> Iterator[tuple[int, int, Op]]:
     """(row, return or FOREVER, operation) of each row that counts: of the key (all keys: `...`),
-    and not failed, unless the operation's name is `asserting`. Rows that differ in nothing share
-    one operation. `owned`: the process counts.
+    and not failed, unless the operation's name begins with the pattern `asserting`. Rows that
+    differ in nothing share one operation. `owned`: the process counts.
     """
     known: dict[tuple[int, ...], Op | None] = {}
     for row, outcome in enumerate(history.outcome):
@@ -72,7 +64,7 @@ def ops_of(
             counts = key is ... or text(history.key_of(row)) == text(key)
             result = history.result_of(row) if ok else None
             op = Op(f, history.arg_of(row), result, ok, outcome == FAIL, who)
-            known[numbers] = op if counts and (outcome != FAIL or f in asserting) else None
+            known[numbers] = op if counts and (outcome != FAIL or re.match(asserting, f)) else None
         counted = known[numbers]
         if counted is not None:
             over = outcome != INFO and history.ret[row] not in NEVER

@@ -66,6 +66,14 @@ class Certificate(msgspec.Struct, kw_only=True):
     """
 
 
+class Contradiction(Exception):
+    """A certificate does not hold; the text says where."""
+
+
+class OverBudget(Exception):
+    """It takes too much to check a certificate again."""
+
+
 class Verdict(msgspec.Struct, kw_only=True):
     """What one checker says of one run."""
 

@@ -18,7 +18,7 @@ use crate::split::Object;
 use crate::verdict::Core;
 
 /// Steps of one probe: some milliseconds. A probe that needs more is answered with "must stay".
-const PROBE_STEPS: u64 = 60_000;
+const PROBE_STEPS: u64 = 250_000;
 /// States, beside two for each class, that free operations may lead to where they come any number
 /// of times: more are taken for endless.
 const FEW_STATES: usize = 64;
@@ -26,7 +26,7 @@ const FEW_STATES: usize = 64;
 /// kind is tried as well: it may be the shorter one.
 const LONG: usize = 10;
 /// Steps of all probes for one object: some tenths of a second.
-const STEPS: u64 = 3_000_000;
+const STEPS: u64 = 6_000_000;
 /// Pairs of classes that are looked at to leave out what nothing kept depends on.
 const PAIRS: u64 = 30_000_000;
 /// Gaps that are tried, from the end on.
