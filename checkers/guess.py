@@ -151,6 +151,8 @@ def _refined(model: str, seen: Seen) -> tuple[str, str]:
         return "log", ", appends answer with offsets"
     if model == "mutex" and seen.some("acquire", lambda v: type(v) is int and v > 1):
         return "fenced-lock", ", acquires answer with tokens"
+    if model == "kv" and "append" in seen.fs:
+        return "kv-append", ", appends begin with empty text"
     return model, ""
 
 

@@ -128,18 +128,22 @@ def read(
     *,
     format: str | None = None,
     salvage: bool = False,
+    model: str | None = None,
     cpu_s: float | None = None,
     memory_bytes: int | None = None,
     watch: Watch | None = None,
 ) -> NativeHistory:
-    """The history of a file, its format found by content. Raises UserError with the place of what
-    is wrong.
+    """The history of a file, its format found by content. `model` is what it will be judged by,
+    None for the one that is guessed (`native.guess`): keys of jepsen.independent are lifted for a
+    model that has keys. Raises UserError with the place of what is wrong, MemoryError or
+    TimeoutError beyond the bounds.
     """
     try:
         native = _module().read(
             path,
             format=format,
             salvage=salvage,
+            model=model,
             cpu_s=cpu_s,
             memory_bytes=memory_bytes,
             watch=watch,

@@ -4,6 +4,7 @@
 //! clients' events: they, not the clocks, say what happened before what (`ret[a] < inv[b]`: a
 //! precedes b).
 
+use crate::formats::guess::Guess;
 use crate::formats::jepsen::About;
 use crate::formats::Odd;
 use crate::values::{Val, Values};
@@ -68,6 +69,10 @@ pub struct History {
     pub holes: Vec<Odd>,
     /// Offset at which the file was cut off: what is before it is a prefix of the history.
     pub cut: Option<u64>,
+    /// What its operations look like (`formats::prepare`): no model where none has them.
+    pub guess: Guess,
+    /// Its values were `[key value]`, as jepsen.independent has them, and are now keys and values.
+    pub lifted: bool,
     /// What the file says of the test that it came from.
     pub about: About,
 }

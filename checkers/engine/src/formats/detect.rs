@@ -10,7 +10,9 @@ use crate::error::{Error, Result};
 pub enum Format {
     /// Jepsen's history.edn, Porcupine's kv text.
     Edn,
-    /// events.jsonl, an operation event a line, an array of them.
+    /// events.jsonl, or an operation event a line.
+    Jsonl,
+    /// An array of operation events: elle-cli's.
     Json,
     /// Jepsen's history.txt.
     HistoryTxt,
@@ -30,7 +32,8 @@ const NAMES: &[(&str, Format)] = &[
     ("edn", Format::Edn),
     ("porcupine-kv", Format::Edn),
     ("json", Format::Json),
-    ("jsonl", Format::Json),
+    ("elle-cli", Format::Json),
+    ("jsonl", Format::Jsonl),
     ("history-txt", Format::HistoryTxt),
     ("jepsen-console", Format::Console),
     ("fastlin", Format::Spans),
@@ -45,6 +48,11 @@ impl Format {
     pub fn name(self) -> &'static str {
         let named = NAMES.iter().find(|(_, format)| *format == self);
         named.map_or("", |(name, _)| name)
+    }
+
+    /// It comes from Jepsen, where a read of nil says nothing.
+    pub fn is_jepsen(self) -> bool {
+        !matches!(self, Format::Jsonl | Format::Spans | Format::Limo)
     }
 
     /// It has no lines: a place in it is a byte.
@@ -86,7 +94,7 @@ pub fn detect(source: Source<'_>) -> Result<Format> {
     let head = bytes.trim_ascii_start();
     let line = head.split(|&byte| byte == b'\n').next().unwrap_or(&[]);
     let found = match first {
-        b'{' if matches!(second, b'"' | b'}') => Some(Format::Json),
+        b'{' if matches!(second, b'"' | b'}') => Some(Format::Jsonl),
         b'[' if second == b'{' && third == b'"' => Some(Format::Json),
         b'[' if second == b']' && third == 0 => Some(Format::Json),
         b'[' if second.is_ascii_digit() => Some(Format::Limo),

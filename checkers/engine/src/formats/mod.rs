@@ -3,10 +3,12 @@
 pub mod detect;
 mod edn;
 mod fields;
+pub mod guess;
 pub mod jepsen;
 mod jepsen_edn;
 mod json;
 mod jsonl;
+pub mod lift;
 mod limo;
 mod lines;
 pub mod pair;
@@ -24,6 +26,7 @@ pub use source::Source;
 use crate::budget::Budget;
 use crate::error::{Error, Place, Result};
 use crate::history::History;
+use crate::spec::Spec;
 use jepsen::{test_file, About};
 use pair::{Pairer, Sink};
 use text::End;
@@ -82,7 +85,7 @@ pub fn read_into<S: Sink>(
     let mut json = jsonl::Jsonl::new(options.general);
     let end = match format {
         Format::Edn => text::drive(&mut edn, source, salvage, sink, budget),
-        Format::Json => text::drive(&mut json, source, salvage, sink, budget),
+        Format::Json | Format::Jsonl => text::drive(&mut json, source, salvage, sink, budget),
         Format::HistoryTxt | Format::Console => {
             let mut lines = lines::Lines::new(format == Format::Console);
             text::drive(&mut lines, source, salvage, sink, budget)
@@ -93,4 +96,30 @@ pub fn read_into<S: Sink>(
         Format::Fressian => return test_file::read_fressian(source, sink, budget),
     };
     end.map(|end| (end, About::default()))
+}
+
+/// Guess the model of a history that is to be judged by `model`, or by the guess where that is
+/// `None`, and lift its keys where that model has keys and its values are those of
+/// jepsen.independent.
+pub fn prepare(history: &mut History, model: Option<&Spec>) {
+    let nil_is_unknown = Format::of(history.format).is_ok_and(Format::is_jepsen);
+    let guessed = |history: &History| {
+        let found = guess::guess(history, nil_is_unknown);
+        found.unwrap_or_else(|error| guess::Guess {
+            model: String::new(),
+            reason: error.message,
+        })
+    };
+    if let Some(mut lifted) = lift::lifted(history) {
+        lifted.swap(history);
+        let inner = guessed(history);
+        let inner_spec = Spec::parse(&inner.model).ok();
+        if model.or(inner_spec.as_ref()).is_some_and(lift::is_keyed) {
+            history.guess = inner;
+            history.lifted = true;
+            return;
+        }
+        lifted.swap(history);
+    }
+    history.guess = guessed(history);
 }

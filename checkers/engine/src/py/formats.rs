@@ -9,17 +9,23 @@ use super::guard;
 use super::history::PyHistory;
 use crate::budget::Budget;
 use crate::formats::jepsen::store;
-use crate::formats::{Format, Options};
+use crate::formats::{self, Format, Options};
+use crate::spec::Spec;
 
-/// The history of a file or of a store directory of Jepsen's. `format` is found by content where it is None. Raises ValueError with the
-/// place of what is wrong.
+/// The history of a file or of a store directory of Jepsen's. `format` is found by content where it
+/// is None. `model` is what it will be judged by, None for the model that is guessed: where its
+/// values are those of jepsen.independent and that model has keys, they are lifted. Raises
+/// ValueError with the place of what is wrong, MemoryError or TimeoutError beyond the bounds.
 #[pyfunction]
-#[pyo3(signature = (path, *, format=None, salvage=false, cpu_s=None, memory_bytes=None, watch=None))]
+#[pyo3(signature = (path, *, format=None, salvage=false, model=None, cpu_s=None, memory_bytes=None,
+    watch=None))]
+#[allow(clippy::too_many_arguments)] // Python gives them by name.
 pub fn read(
     py: Python<'_>,
     path: PathBuf,
     format: Option<&str>,
     salvage: bool,
+    model: Option<&str>,
     cpu_s: Option<f64>,
     memory_bytes: Option<usize>,
     watch: Option<&Bound<'_, PyAny>>,
@@ -33,7 +39,13 @@ pub fn read(
         salvage,
         general: false,
     };
-    let inner = guard::run(py, &budget, watch, || store::read(&path, &options, &budget))?;
+    let model = model.map(Spec::parse).transpose();
+    let model = model.map_err(guard::to_python)?;
+    let inner = guard::run(py, &budget, watch, || {
+        let mut history = store::read(&path, &options, &budget)?;
+        formats::prepare(&mut history, model.as_ref());
+        Ok(history)
+    })?;
     Ok(PyHistory {
         inner: Arc::new(inner),
     })

@@ -4,10 +4,10 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::mpsc::{channel, RecvTimeoutError};
 use std::time::Duration;
 
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Stop};
 use crate::error::Error;
 
 /// How often signals are looked after: Ctrl-C must return within 0.1 s.
@@ -77,8 +77,14 @@ pub fn run<T: Send>(
 }
 
 /// An error of the engine's as a ValueError, which the Python side turns into a UserError.
+/// What stopped at a bound is a MemoryError or a TimeoutError.
 pub fn to_python(error: Error) -> PyErr {
-    PyValueError::new_err(error.to_string())
+    let text = error.to_string();
+    match error.stop {
+        None | Some(Stop::Interrupted) => PyValueError::new_err(text),
+        Some(Stop::Memory) => PyMemoryError::new_err(text),
+        Some(Stop::Time | Stop::Configurations) => PyTimeoutError::new_err(text),
+    }
 }
 
 fn text_of(panic: &(dyn std::any::Any + Send)) -> String {

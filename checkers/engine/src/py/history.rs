@@ -11,6 +11,9 @@ use pyo3::prelude::*;
 use crate::history::{History, Outcome, OPEN};
 use crate::values::{Look, Val, Values};
 
+/// (name, value, client events before it, time in ns) of what a nemesis did.
+type FaultRow = (String, Py<PyAny>, u32, i64);
+
 /// A history in the engine. Rows are operations, in order of their invocations.
 #[pyclass(name = "History", frozen, module = "dissensus.checkers._engine")]
 pub struct PyHistory {
@@ -360,6 +363,51 @@ impl PyHistory {
             return Err(PyIndexError::new_err(format!("there is no value {number}")));
         }
         to_object(py, &self.inner.values, value)
+    }
+
+    /// Name of the format that it was read from.
+    #[getter]
+    fn format(&self) -> &'static str {
+        self.inner.format
+    }
+
+    /// (model, reason) of what its operations look like; the model is "" where none has them.
+    #[getter]
+    fn guess(&self) -> (&str, &str) {
+        (&self.inner.guess.model, &self.inner.guess.reason)
+    }
+
+    /// Its values were `[key value]`, as jepsen.independent has them, and were made keys and values.
+    #[getter]
+    fn lifted(&self) -> bool {
+        self.inner.lifted
+    }
+
+    /// Offset at which the file was cut off; None where it was whole.
+    #[getter]
+    fn cut(&self) -> Option<u64> {
+        self.inner.cut
+    }
+
+    /// (offset in the file, client events before it, rule, text) of all that was left out.
+    #[getter]
+    fn holes(&self) -> Vec<(u64, u32, &'static str, &str)> {
+        let holes = self.inner.holes.iter();
+        holes
+            .map(|hole| (hole.at, hole.position, hole.rule, hole.text.as_str()))
+            .collect()
+    }
+
+    /// (name, value, client events before it, time in ns) of all that a nemesis did.
+    #[getter]
+    fn faults(&self, py: Python<'_>) -> PyResult<Vec<FaultRow>> {
+        let faults = self.inner.faults.iter();
+        faults
+            .map(|fault| {
+                let value = to_object(py, &self.inner.values, fault.value)?;
+                Ok((fault.f.clone(), value, fault.position, fault.time_ns))
+            })
+            .collect()
     }
 
     fn __len__(&self) -> usize {
