@@ -104,8 +104,9 @@ pub fn detect(source: Source<'_>) -> Result<Format> {
     };
     found.ok_or_else(|| {
         let known = "EDN, JSON, history.txt, a Jepsen log, test.jepsen, fastlin, fptlin, LiMo";
-        Error::at_byte(
-            0,
+        Error::at_line(
+            1,
+            1,
             format!("this looks like no format that is known ({known})"),
         )
     })

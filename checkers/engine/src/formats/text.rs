@@ -82,12 +82,12 @@ pub fn drive<R: Reader, S: Sink>(
             Halt::Bad(bad) => return Err(Error::at_byte(base + bad.0 as u64, bad.1)),
             Halt::Cut if salvage => {
                 reader.finish(sink)?;
-                return Ok(End::Cut(base + done as u64));
+                return Ok(End::Cut(base + solid(c.bytes, done) as u64));
             }
             Halt::Cut => {
                 let why = "the file ends in the middle of what begins here (--salvage reads what \
                            is before it)";
-                return Err(Error::at_byte(base + done as u64, why));
+                return Err(Error::at_byte(base + solid(c.bytes, done) as u64, why));
             }
             Halt::Need => {}
         }
@@ -101,6 +101,13 @@ pub fn drive<R: Reader, S: Sink>(
             more => more?,
         }
     }
+}
+
+/// Where something stands, from an offset on.
+fn solid(bytes: &[u8], from: usize) -> usize {
+    let rest = bytes.get(from..).unwrap_or(&[]);
+    let space = |byte: &&u8| byte.is_ascii_whitespace() || **byte == b',';
+    from + rest.iter().take_while(space).count()
 }
 
 /// Go on behind the line of an offset; false where the line goes on behind the block.
