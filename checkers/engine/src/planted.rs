@@ -25,6 +25,7 @@ pub const PLANTED: &[(&str, &str)] = &[
         "token-order-not-strict",
         "acquisitions with equal tokens are told apart wrongly",
     ),
+    ("lease-eps-once", "only one of two clocks is off"),
     (
         "missed-at-the-edge",
         "an element may be missed while it is there",

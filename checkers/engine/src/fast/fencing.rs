@@ -72,7 +72,10 @@ pub fn judge(history: &History, ops: &[(u32, Does)], meter: &mut Meter) -> Resul
     }
     let mut chain: Vec<(Token, u32)> = given.iter().map(|item| (item.level, item.row)).collect();
     chain.sort_unstable();
-    if let Some(pair) = chain.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+    if let Some(pair) = chain
+        .windows(2)
+        .find(|pair| strict && pair[0].0 == pair[1].0)
+    {
         let end = |row: u32| history.end(row as usize);
         let (a, b) = (pair[0].1, pair[1].1);
         return Ok(illegal(vec![a, b], if end(a) > end(b) { a } else { b }));

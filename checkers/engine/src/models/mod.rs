@@ -1,6 +1,8 @@
 //! The models, by name: a line of `make` each, a file for each family.
 
 pub mod counters;
+pub mod folds_money;
+pub mod folds_sets;
 pub mod kv;
 pub mod locks;
 pub mod logs;
@@ -17,6 +19,8 @@ use crate::model::{Fold, Judge, Model};
 use crate::spec::Spec;
 
 use counters::Counter;
+use folds_money::{Bank, Lease, LongFork};
+use folds_sets::{JepsenSet, SetFull, TotalQueue};
 use kv::Kv;
 use locks::Locking;
 use logs::{Append, Log};
@@ -45,6 +49,12 @@ pub fn make(spec: &Spec) -> Result<Judge> {
         "append" => object(Append::make(spec)?),
         "unique-ids" => fold(UniqueIds::make(spec)?),
         "leader" => fold(Leader::make(spec)?),
+        "jepsen-set" => fold(JepsenSet::make(spec)?),
+        "set-full" => fold(SetFull::make(spec)?),
+        "total-queue" => fold(TotalQueue::make(spec)?),
+        "bank" => fold(Bank::make(spec)?),
+        "long-fork" => fold(LongFork::make(spec)?),
+        "lease" => fold(Lease::make(spec)?),
         name => return Err(Error::new(format!("there is no model {name:?}"))),
     })
 }

@@ -1,5 +1,6 @@
 //! Models and polynomial algorithms of collections and locks against brute force.
 
+mod folds;
 mod games;
 mod ops;
 mod oracle;
