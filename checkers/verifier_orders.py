@@ -25,6 +25,7 @@ SECONDS_MAX = 10.0
 WORDS = {"": "null", "nil": "null", "empty": '""', "free": "1"}
 GIVES = ("release", "unlock", "incr")
 REGISTERS = ("register", "cas-register", "rmw-register")
+PUTS = "enq|offer|push|insert|add"
 EMPTIED = ("queue", "stack", "deque", "priority-queue")
 Span = tuple[int, int]
 Kept = tuple[int, int, Op]
@@ -64,8 +65,7 @@ class Object:
         """(row, return, operation) of what counts."""
         asserting = "cas" if self.options.get("failed-cas") == "asserts" else "(?!)"
         asserting = "deq|poll|pop|rem" if self.options.get("failed") == "asserts" else asserting
-        owned, key = self.kind == "reentrant-mutex", data.get("key", ...)
-        return ops_of(history, key=key, owned=owned, asserting=asserting)
+        return ops_of(history, self.kind, key=data.get("key", ...), asserting=asserting)
 
     def silent(self, op: Op) -> bool:
         return not op.known or (op.result is None and self.options.get("nil") == "unknown")
@@ -110,7 +110,7 @@ class Object:
 
     def sequence(self, state: tuple[str, ...], op: Op) -> Any:
         front = any(side in op.f for side in ("front", "first", "left"))
-        if re.match("enq|offer|push|insert|add", op.f):
+        if re.match(PUTS, op.f):
             more = (text(op.arg), *state) if front else (*state, text(op.arg))
             return tuple(sorted(more, key=int)) if self.kind == "priority-queue" else more
         place = 0 if front or self.kind == "queue" else len(state) - 1
