@@ -18,6 +18,10 @@ from dissensus.harness.errors import UserError, unknown_name
 from dissensus.harness.verdict import Validity, Verdict
 
 NAMES = ("native", "python")
+VERIFIED_MAX = 20_000
+"""Operations up to which the verifier in Python goes through a history that the engine's own
+verifier went through: it takes a second or two.
+"""
 _told: list[str] = []
 """What was said already."""
 
@@ -74,14 +78,20 @@ class LinearizabilityChecker:
 
 
 def reverified(run: RunView, verdict: Verdict) -> Verdict:
-    """The verdict with each certificate verified by the independent verifier. Where it contradicts
-    all of them, nobody is accused: UNKNOWN, and a disagreement.
+    """The verdict with each certificate verified by the independent verifier; where it has no
+    answer, or the history is long, by the native engine's. Where it contradicts all of them, nobody
+    is accused: UNKNOWN, and a disagreement.
     """
     if verdict.validity is not Validity.INVALID:
         return verdict
     refuted = []
     for certificate in verdict.certificates:
-        certificate.reverified, why = verify(run, certificate)
+        by_engine = certificate.reverified
+        if by_engine is not None and len(run.history) > VERIFIED_MAX:
+            holds, why = by_engine, "the engine's own verifier"
+        else:
+            holds, why = verify(run, certificate)
+        certificate.reverified = by_engine if holds is None else holds
         if certificate.reverified is False:
             verdict.disagreement = True
             refuted.append(why)

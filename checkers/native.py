@@ -321,7 +321,9 @@ class NativeEngine:
         got. Raises UserError for an operation that the model does not have.
         """
         if isinstance(model, Transactions):
-            return self._transactions(history, model, budget)
+            from dissensus.checkers.transactions import judge_transactions
+
+            return judge_transactions(history, model.name, budget, engine=self.name)
         report = self._ask(history, model.name, budget)
         facts = {
             "model": model.name,
@@ -337,14 +339,6 @@ class NativeEngine:
         verdict.engine = title()
         verdict.facts = {**facts, **verdict.facts}
         return verdict
-
-    def _transactions(self, history: History, model: Transactions, budget: Budget) -> Verdict:
-        return Verdict(
-            checker="transactions",
-            validity=Validity.UNKNOWN,
-            engine=title(),
-            reason=f"{model.name} is not judged yet",
-        )
 
     def _ask(self, history: History, model: str, budget: Budget) -> _Report:
         try:
@@ -424,6 +418,7 @@ def _certificate(history: History, model: Model, found: _Certificate) -> Certifi
         ops=rows_told(history, found.kept, data, found.blocked),
         blocked=[found.blocked],
         data=data,
+        reverified=None if found.checked is None else not found.checked,
     )
     tell(history, certificate)
     return certificate
