@@ -3,9 +3,10 @@
 use super::{cut, of_odd, rules, Lint, Severity};
 use crate::budget::Budget;
 use crate::error::{Error, Place, Result};
+use crate::formats::jepsen::About;
 use crate::formats::pair::{Event, Pairer, Sink};
 use crate::formats::text::End;
-use crate::formats::{detect, located, read_into, Options, Source};
+use crate::formats::{detect, located, read_into, Format, Options, Source};
 use crate::history::History;
 
 /// A pairer that remembers where each event stands and which number it has.
@@ -59,19 +60,12 @@ pub fn of_file(
         Some(format) => format,
         None => detect::detect(source)?,
     };
-    let mut watch = Watch {
-        pairer: Pairer::new(true),
-        budget: budget.clone(),
-        at: Vec::new(),
-        indices: Vec::new(),
-        faults: 0,
+    // A file that is whole must not be read as one that may be cut: its last line may lack its end.
+    let found = watched(source, format, options, false, budget);
+    let (watch, end, about) = match found {
+        Err(error) if error.stop.is_none() => watched(source, format, options, true, budget)?,
+        found => found?,
     };
-    let options = Options {
-        salvage: true,
-        ..*options
-    };
-    let read = read_into(format, source, &options, &mut watch, budget);
-    let (end, about) = read.map_err(|error| located(error, format, source))?;
     let Watch {
         pairer,
         at,
@@ -101,6 +95,30 @@ pub fn of_file(
         locate(source, &mut found)?;
     }
     Ok((found, history))
+}
+
+/// Read a file with a pairer that takes what does not fit.
+fn watched(
+    source: Source<'_>,
+    format: Format,
+    options: &Options,
+    salvage: bool,
+    budget: &Budget,
+) -> Result<(Watch, End, About)> {
+    let mut watch = Watch {
+        pairer: Pairer::new(true),
+        budget: budget.clone(),
+        at: Vec::new(),
+        indices: Vec::new(),
+        faults: 0,
+    };
+    let options = Options {
+        salvage,
+        ..*options
+    };
+    let read = read_into(format, source, &options, &mut watch, budget);
+    let (end, about) = read.map_err(|error| located(error, format, source))?;
+    Ok((watch, end, about))
 }
 
 /// Lines and columns for bytes.

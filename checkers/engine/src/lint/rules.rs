@@ -29,6 +29,8 @@ const INDEFINITE: &[&str] = &[
     "closed",
     "eof",
 ];
+/// Threads that take the time before they wait for the file's lock are out of order by less.
+const CLOCK_BACK_NS: i64 = 1_000_000;
 /// Words that do say so, whatever else stands there.
 const DEFINITE: &[&str] = &["refused"];
 
@@ -109,7 +111,9 @@ impl Puts {
                         }
                         writers.other = writers.other.min(at);
                         writers.times += 1;
-                        if writers.times > 1 && acts.role(row) != Role::Cas {
+                        let told =
+                            acts.role(row) == Role::Txn || is_message(acts.history.f_of(row));
+                        if writers.times > 1 && told {
                             puts.again.push(at);
                         }
                     }
@@ -119,50 +123,36 @@ impl Puts {
         Ok(puts)
     }
 
-    /// Values that were written twice, where an algorithm or a checker presumes that none was.
+    /// Values that were written twice, where a checker presumes that none was: messages, and what
+    /// transactions append to lists or write into registers.
     fn twice(&self, acts: &Acts) -> Vec<Lint> {
         let h = acts.history;
         let mut message = Lint::new("value-twice", Severity::Warning);
-        let mut plain = Lint::new("value-twice", Severity::Note);
         let mut txn = Lint::new("value-twice", Severity::Warning);
         for &row in &self.again {
             let row = row as usize;
-            match acts.role(row) {
-                Role::Txn => &mut txn,
-                _ if is_message(h.f_of(row)) => &mut message,
-                _ => &mut plain,
+            if acts.role(row) == Role::Txn {
+                txn.case(row, h.inv[row]);
+            } else if is_message(h.f_of(row)) {
+                message.case(row, h.inv[row]);
             }
-            .case(row, h.inv[row]);
         }
         let first = |lint: &Lint| {
             let row = lint.rows.first().map_or(0, |&row| row as usize);
-            format!(
-                "event {}: {} {}",
-                h.inv[row],
-                h.f_of(row),
-                show(h, h.arg[row])
-            )
+            let what = show(h, h.arg[row]);
+            format!("event {}: {} {what}", h.inv[row], h.f_of(row))
         };
-        [
-            message.told(|lint| {
-                let n = plural(lint.count, "message was", "messages were");
-                let first = first(lint);
-                format!("{n} sent more than once ({first}): delivered twice looks the same")
-            }),
-            txn.told(|lint| {
-                let n = plural(lint.count, "transaction writes", "transactions write");
-                let first = first(lint);
-                format!("{n} a value that was written before ({first}): a read does not tell which")
-            }),
-            plain.told(|lint| {
-                let n = plural(lint.count, "value was", "values were");
-                let first = first(lint);
-                format!("{n} written more than once ({first}): the general search is needed")
-            }),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        let message = message.told(|lint| {
+            let n = plural(lint.count, "message was", "messages were");
+            let first = first(lint);
+            format!("{n} sent more than once ({first}): delivered twice looks the same")
+        });
+        let txn = txn.told(|lint| {
+            let n = plural(lint.count, "transaction writes", "transactions write");
+            let first = first(lint);
+            format!("{n} a value that was written before ({first}): a read does not tell which")
+        });
+        message.into_iter().chain(txn).collect()
     }
 }
 
@@ -372,7 +362,7 @@ fn clock_back(history: &History, meter: &mut Meter) -> Result<Option<Lint>> {
             }
         }
     }
-    let mut lint = Lint::new("clock-back", Severity::Warning);
+    let mut lint = Lint::new("clock-back", Severity::Note);
     let (mut latest, mut largest) = (NO_TIME, 0);
     for (event, &(time, row)) in times.iter().enumerate() {
         meter.tick()?;
@@ -384,6 +374,9 @@ fn clock_back(history: &History, meter: &mut Meter) -> Result<Option<Lint>> {
             largest = largest.max(latest - time);
         }
         latest = planted!("lint-clock", latest.max(time), latest);
+    }
+    if largest >= CLOCK_BACK_NS {
+        lint.severity = Severity::Warning;
     }
     Ok(lint.told(|lint| {
         let n = plural(lint.count, "event has", "events have");

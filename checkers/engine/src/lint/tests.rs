@@ -73,7 +73,6 @@ fn every_rule_fires_alone() {
             twice(":txn :value [[:append :y 4]]"),
             "1 transaction writes",
         ),
-        ("value-twice", twice(":write :value 4"), "general search"),
         (
             "other-value",
             both(write, "ok", ":write :value 4"),
@@ -145,6 +144,7 @@ fn every_rule_fires_alone() {
         assert!(!found[0].places.is_empty(), "{code}");
     }
     // And those that must not: a definite error, a failed read, a nil before any write.
+    assert_eq!(found(&twice(":write :value 4")), []);
     assert_eq!(found(&both(write, "fail", refused)), []);
     assert_eq!(found(&both(":read", "fail", ":read :error :timeout")), []);
     assert_eq!(
@@ -179,10 +179,14 @@ fn what_fires_together() {
 #[test]
 fn a_finding_names_its_line() {
     let text = CLEAN.replace(":time 40", ":time 29");
+    let far = CLEAN.replace(":time 20", ":time 2000000");
+    assert_eq!(found(&far)[0].severity, Severity::Warning);
+    // A last line without its end is a whole line.
+    assert_eq!(found(CLEAN.trim_end()), []);
     let found = found(&text);
     assert_eq!(found[0].places, [Place::Line { line: 5, column: 1 }]);
     let json = json(&found);
-    assert!(json.starts_with(r#"[{"code":"clock-back","severity":"warning","count":1,"rows":[1],"#));
+    assert!(json.starts_with(r#"[{"code":"clock-back","severity":"note","count":1,"rows":[1],"#));
     assert!(
         json.contains(r#""places":["5:1"],"text":"1 event has"#),
         "{json}"

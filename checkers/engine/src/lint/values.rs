@@ -71,7 +71,8 @@ impl<'a> Acts<'a> {
                 }
             }
             Role::Txn => self.each_op(arg, |name, key, value| {
-                if matches!(name, "w" | "append" | "write") {
+                // Registers whose operations are called read and write are not told apart by value.
+                if matches!(name, "w" | "append") {
                     puts.push((key, value));
                 }
             }),
