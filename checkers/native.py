@@ -177,6 +177,10 @@ class Oddity(msgspec.Struct):
     """"error", "warning" or "note"."""
     text: str
     count: int = 1
+    rows: list[int] = []
+    """Rows of the first few cases; empty for what is no operation."""
+    places: list[str] = []
+    """Where in the file: "LINE:COLUMN" or "byte N"; empty where only columns were looked at."""
 
 
 def lint(history: NativeHistory) -> list[Oddity]:
@@ -226,7 +230,7 @@ def native_of(history: History) -> Any:
         name: getattr(history, name)
         for name in ("process", "f", "key", "arg", "result", "outcome", "node", "inv", "ret")
     }
-    columns |= {"t_inv": history.t_inv, "t_ret": history.t_ret}
+    columns |= {"t_inv": history.t_inv, "t_ret": history.t_ret, "error": history.error}
     fs = [str(f) for f in history.fs.values]
     try:
         return _module().History(

@@ -267,9 +267,14 @@ impl PyHistory {
         h.key = looked_up(&numbers::<i32>(py, &column("key")?)?, &keys)?;
         h.arg = looked_up(&numbers::<i32>(py, &column("arg")?)?, &vals)?;
         h.result = looked_up(&numbers::<i32>(py, &column("result")?)?, &vals)?;
-        let node: Vec<i16> = numbers(py, &column("node")?)?;
-        let node: Vec<i32> = node.into_iter().map(i32::from).collect();
-        h.node = looked_up(&node, &nodes)?;
+        // Nodes and errors are names of one table.
+        let named = |name: &str| -> PyResult<Vec<Val>> {
+            let found: Vec<i16> = numbers(py, &column(name)?)?;
+            let found: Vec<i32> = found.into_iter().map(i32::from).collect();
+            looked_up(&found, &nodes)
+        };
+        h.node = named("node")?;
+        h.error = named("error")?;
         let outcomes: Vec<u8> = numbers(py, &column("outcome")?)?;
         h.outcome = outcomes
             .iter()
@@ -301,6 +306,7 @@ impl PyHistory {
             h.inv_ns.len(),
             h.ret_ns.len(),
             h.node.len(),
+            h.error.len(),
         ];
         if lengths.iter().chain(&more).any(|&len| len != rows) {
             return Err(PyValueError::new_err("columns of different lengths"));

@@ -198,3 +198,53 @@ fn a_chunk_that_is_missing_from_the_list_is_noticed() {
         "{error}"
     );
 }
+
+/// A short run of a register.
+fn register() -> Vec<Op> {
+    let op = |process, kind, f, value, i: i64| Op {
+        process,
+        kind,
+        f,
+        value,
+        time: 1_000_000_000 * i,
+        rest: Vec::new(),
+    };
+    let mut ops = vec![
+        op(V::Int(0), "invoke", "write", V::Int(1), 1),
+        op(V::Int(1), "invoke", "read", V::Nil, 2),
+        op(V::Int(0), "ok", "write", V::Int(1), 3),
+        op(kw("nemesis"), "info", "kill", text("n1"), 4),
+        op(V::Int(1), "ok", "read", V::Int(1), 5),
+        op(V::Int(2), "invoke", "cas", ints(&[1, 2]), 6),
+        op(V::Int(2), "info", "cas", ints(&[1, 2]), 7),
+        op(V::Int(1), "invoke", "read", V::Nil, 8),
+        op(V::Int(1), "ok", "read", V::Int(2), 9),
+    ];
+    ops[6].rest = vec![(kw("error"), kw("timeout"))];
+    ops
+}
+
+/// The files that the tests in Python read are what the writer here writes.
+#[test]
+fn the_files_of_the_tests_in_python() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/checkers/formats/");
+    let ops = register();
+    let bytes = File::streamed(&ops, 4).0.bytes;
+    let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let lines: Vec<String> = hex.chunks(40).map(|line| line.concat() + "\n").collect();
+    for (name, wanted) in [
+        ("run.jepsen.hex", lines.concat()),
+        ("run.edn", edn_of(&ops)),
+    ] {
+        let path = format!("{folder}{name}");
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        if std::env::var_os("DISSENSUS_WRITE_GOLDEN").is_some() {
+            std::fs::write(&path, &wanted).unwrap();
+        } else {
+            assert_eq!(
+                found, wanted,
+                "{path}: DISSENSUS_WRITE_GOLDEN=1 writes it again"
+            );
+        }
+    }
+}
