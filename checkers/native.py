@@ -99,8 +99,8 @@ class NativeHistory(History):
         self.extra = {}
         self.fs = Names(native.fs())
         self.values = self.keys = self.names = Values(native)
-        self.format = str(native.format())
-        self.holes: list[int] = native.holes()
+        self.format = str(native.format)
+        self.holes: list[int] = [position for _, position, _, _ in native.holes]
         """Positions before which something was left out because it cannot be read."""
 
     def _column(self, name: str) -> array[int]:

@@ -342,21 +342,6 @@ impl PyHistory {
         })
     }
 
-    /// Positions of events before which something was left out because it cannot be read.
-    fn holes(&self) -> Vec<u32> {
-        self.inner.holes.iter().map(|hole| hole.position).collect()
-    }
-
-    /// The offset at which the file was cut off, where it was.
-    fn cut(&self) -> Option<u64> {
-        self.inner.cut
-    }
-
-    /// The format of the file.
-    fn format(&self) -> &'static str {
-        self.inner.format
-    }
-
     /// Names of operations; the column "f" has places in it.
     fn fs(&self) -> Vec<String> {
         self.inner.fs.clone()
