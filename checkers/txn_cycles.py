@@ -226,6 +226,8 @@ class Search:
             for edge in self._hunter.graph.get(row, ()):
                 if edge.kind != self.kind.first or not self._inside(edge):
                     continue
+                if self.kind.sure and {row, edge.to} & self._hunter.unsure:
+                    continue
                 found = self._way_back(row, edge, below)
                 if found is not None:
                     best, below = found, len(found)

@@ -244,7 +244,7 @@ class Registers(Analysis):
     def __init__(self, txns: list[Txn]) -> None:
         super().__init__(txns)
         self.reads: dict[tuple[str, str], list[Txn]] = defaultdict(list)
-        """(key, version) -> transactions that read it before they wrote the key."""
+        """(key, version) -> other transactions that read it."""
         self.updates: list[tuple[Txn, str, str, str]] = []
         """(transaction, key, version read, version written)."""
         self.readings: dict[int, list[Reading]] = defaultdict(list)
@@ -341,10 +341,12 @@ class Registers(Analysis):
                 self.note("internal", [txn.row], op.key, op.value)
             held[op.key] = op.value
             version = self._version(txn, place)
-            if version is not None and op.key not in wrote and op.key not in seen:
-                seen[op.key] = version
+            if version is not None:
+                if op.key not in wrote:
+                    seen.setdefault(op.key, version)
                 author = self._author(op.key, version)
-                self.reads[op.key, version].append(txn)
+                if txn not in self.reads[op.key, version]:
+                    self.reads[op.key, version].append(txn)
                 self.readings[txn.row].append(
                     Reading(op.key, version, None if author is None else author.row)
                 )

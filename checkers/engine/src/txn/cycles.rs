@@ -303,7 +303,8 @@ impl<'a> Hunter<'a> {
             for at in rest.graph.range(node) {
                 let arc = &rest.graph.arcs[at];
                 let inside = place[arc.to as usize] == place[node as usize];
-                if arc.kind != question.first() || !filter.takes(arc) || !inside {
+                let unsure = question.sure && (self.unsure(node) || self.unsure(arc.to));
+                if arc.kind != question.first() || !filter.takes(arc) || !inside || unsure {
                     continue;
                 }
                 let found =

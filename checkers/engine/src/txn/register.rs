@@ -47,7 +47,7 @@ pub struct Registers<'a> {
     pub history: &'a History,
     values: &'a Values,
     pub present: Present,
-    /// (version, row) of each external read; a version is the write that made it, or `initial(key)`.
+    /// (version, row) of each read of what another wrote; a version is the write that made it, or `initial(key)`.
     pub reads: Vec<(u32, u32)>,
     /// Version -> its entries in `reads`.
     pub first: Vec<u32>,
@@ -164,7 +164,17 @@ fn settle(
         }
     }
     found.possible.extend(open);
-    let total = registers.total(&rank, meter)?;
+    possible_with(registers, &rank, found, meter)
+}
+
+/// What a full order of versions breaks.
+fn possible_with(
+    registers: &Registers,
+    rank: &[u32],
+    found: &mut Found,
+    meter: &mut Meter,
+) -> Result<(), Stop> {
+    let total = registers.total(rank, meter)?;
     let mut tried = Found::new(registers.txns);
     let sorted = order::sort(
         registers.history,
@@ -179,6 +189,21 @@ fn settle(
     found
         .possible
         .extend(tried.anomalies.into_iter().map(|a| a.name));
+    let place = registers.places(rank);
+    let order = |row: u32| {
+        let ret = registers.history.ret[row as usize];
+        (place[row as usize], ret, row)
+    };
+    let before = |_: u32, version: u32, write: u32| {
+        let author = registers.author(version);
+        author.is_none_or(|author| order(author) < order(registers.txns.owner_of(write)))
+    };
+    for fracture in fractured::registers(registers, &before, meter)? {
+        found.possible.push("fractured-read".to_string());
+        if fracture.vanished {
+            found.possible.push("fractured-view".to_string());
+        }
+    }
     Ok(())
 }
 
@@ -296,9 +321,11 @@ impl<'a> Registers<'a> {
             let external = !at.written && at.version == NOBODY;
             at.value = value;
             let version = self.resolve(op, log);
-            if let (Some(version), true) = (version, external) {
-                known[key as usize].version = version;
+            if let Some(version) = version {
                 self.reads.push((version, row));
+                if external {
+                    known[key as usize].version = version;
+                }
             }
         }
         Ok(())
