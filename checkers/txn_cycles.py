@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from dissensus.checkers.transactions import Anomaly, Step
 
-WORK_MAX = 1_500_000
-"""Edges that one search for a kind in a component may look at: about two seconds."""
+WORK_MAX = 400_000
+"""Edges that one search for a kind in a component may look at: about half a second."""
 COMPONENTS_MAX = 4
 PLAIN, PROCESS, REALTIME = 0, 1, 2
 SUFFIX = ("", "-process", "-realtime")

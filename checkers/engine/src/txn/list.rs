@@ -45,7 +45,7 @@ pub fn judge(history: &History, txns: &Txns, meter: &mut Meter) -> Result<Found,
     let mut log = Log::default();
     let mut lists = Lists::read(history, txns, (&start, &ops), &mut log, meter)?;
     scan::lists(&lists, &mut log, meter)?;
-    let graph = lists.graph((&start, &ops), meter)?;
+    let (graph, loose) = lists.graph((&start, &ops), None, meter)?;
     let mut found = Found::new(txns);
     found.edges = graph.arcs.len() as u32;
     let nodes = lists.present.count() + (graph.nodes() - txns.len());
@@ -61,6 +61,18 @@ pub fn judge(history: &History, txns: &Txns, meter: &mut Meter) -> Result<Found,
         found.anomalies.extend(hunted.anomalies);
         found.possible = hunted.open;
         let plain = order::sort(history, &lists.present, &graph, Mode::Plain, meter)?;
+        if loose {
+            let rank = ranks(
+                history,
+                if plain.len() == nodes {
+                    &plain
+                } else {
+                    &sorted
+                },
+            );
+            let (total, _) = lists.graph((&start, &ops), Some(&rank), meter)?;
+            possible_with(history, &lists, &total, &mut found, meter)?;
+        }
         if plain.len() == nodes {
             found.order = Some(order::rows_only(plain, txns.len()));
         }
@@ -71,6 +83,37 @@ pub fn judge(history: &History, txns: &Txns, meter: &mut Meter) -> Result<Found,
     found.anomalies.extend(log.found);
     conclude(&mut lists, &mut found, meter)?;
     Ok(found)
+}
+
+/// Row -> its place in an order; what is not in it comes after it, by returns.
+fn ranks(history: &History, order: &[u32]) -> Vec<(u32, u32)> {
+    let mut rank: Vec<(u32, u32)> = history.ret.iter().map(|&ret| (NOBODY, ret)).collect();
+    for (at, &node) in (0u32..).zip(order) {
+        if let Some(slot) = rank.get_mut(node as usize) {
+            *slot = (at, 0);
+        }
+    }
+    rank
+}
+
+/// The cycles of a graph in which the appends that nobody saw have an order: nobody knows whether it
+/// is theirs, so that these are possible and no more, but what they do not break does hold.
+fn possible_with(
+    history: &History,
+    lists: &Lists,
+    total: &Graph,
+    found: &mut Found,
+    meter: &mut Meter,
+) -> Result<(), Stop> {
+    let sorted = order::sort(history, &lists.present, total, Mode::Realtime, meter)?;
+    let rest = order::rest(history, &lists.present, total, &sorted, meter)?;
+    let explain = |from: u32, to: u32, arc: &Arc| Step::bare(from, to, arc.kind);
+    let hunted = cycles::hunt(history, &rest, &explain, meter)?;
+    found.visited += hunted.visited;
+    found.possible.extend(hunted.open);
+    let names = hunted.anomalies.into_iter().map(|anomaly| anomaly.name);
+    found.possible.extend(names);
+    Ok(())
 }
 
 /// Keep the order only if it replays, and say what is not known.
@@ -246,11 +289,18 @@ impl<'a> Lists<'a> {
         Ok(())
     }
 
-    /// All dependencies. Which info transactions happened is known by now.
-    fn graph(&self, (start, ops): (&[u32], &[u32]), meter: &mut Meter) -> Result<Graph, Stop> {
+    /// All dependencies, and whether some appends to one key have no order. Which info transactions
+    /// happened is known by now. With `rank` those appends are put in that order.
+    fn graph(
+        &self,
+        (start, ops): (&[u32], &[u32]),
+        rank: Option<&[(u32, u32)]>,
+        meter: &mut Meter,
+    ) -> Result<(Graph, bool), Stop> {
         let txns = self.txns;
         meter.budget().fits(txns.owner.len() * 32)?;
         let mut edges = Builder::new(txns.len());
+        let mut loose = false;
         for key in 0..txns.keys.len() {
             let chain = self.chain_of(key);
             for pair in chain.windows(2) {
@@ -274,8 +324,15 @@ impl<'a> Lists<'a> {
                 }
             }
             edges.all_before_all(&last, &unseen);
+            loose |= unseen.len() > 1;
+            if let Some(rank) = rank {
+                unseen.sort_by_key(|&row| (rank[row as usize], row));
+                for pair in unseen.windows(2) {
+                    edges.add(pair[0], pair[1], Kind::Ww, NOBODY);
+                }
+            }
         }
-        edges.build(meter)
+        Ok((edges.build(meter)?, loose))
     }
 
     /// An append that happened, and that comes after all that was read.
