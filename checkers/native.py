@@ -306,6 +306,8 @@ class _Report(msgspec.Struct):
     """Why a fold gave up."""
 
 
+SAID = ("arg", "result")
+"""Of a gap: null is a value."""
 CERTIFICATES_MAX = 3
 """Keys whose failure is shown; the others are counted."""
 
@@ -404,7 +406,7 @@ def _findings(report: _Report) -> list[Finding]:
 
 def _certificate(history: History, model: Model, found: _Certificate) -> Certificate:
     gaps = [
-        {name: value for name, value in msgspec.to_builtins(gap).items() if value is not None}
+        {name: x for name, x in msgspec.to_builtins(gap).items() if x is not None or name in SAID}
         for gap in found.gaps
     ]
     data = {

@@ -27,6 +27,8 @@ GATE = -1
 ALWAYS = 1 << 62
 """A position after every history."""
 
+FEW_STATES = 64
+"""And two for each class: an object that is written over has no more."""
 USEFUL_STEPS_MAX = 2_000_000
 """Transitions that are tried to find optional operations without use: about a second. Beyond it
 they all stay.
@@ -215,7 +217,8 @@ class Problem:
         told = set()
         while ahead:
             state = ahead.pop()
-            if len(states) * len(sighted) > USEFUL_STEPS_MAX:
+            if len(states) > FEW_STATES + 2 * len(needed | optional):
+                # What is appended to has states without end.
                 return optional
             for cls in sighted:
                 after = table.step(state, cls)
