@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dissensus.checkers import verifier_orders
+from dissensus.checkers import verifier_folds, verifier_orders, verifier_txns
 from dissensus.harness.checker import RunView
 from dissensus.harness.history import OK
 from dissensus.harness.verdict import Certificate, Contradiction, OverBudget
@@ -95,6 +95,10 @@ def _availability(run: RunView, certificate: Certificate) -> None:
 
 RULES: dict[str, Callable[[RunView, Certificate], None]] = {
     "linearizability": lambda run, c: verifier_orders.linearizability(run.history, c),
+    "cycle": lambda run, c: verifier_txns.cycle(run.history, c),
+    "txn-anomaly": lambda run, c: verifier_txns.anomaly(run.history, c),
+    "serial-order": lambda run, c: verifier_txns.serial_order(run.history, c),
+    "fold": lambda run, c: verifier_folds.fold(run.history, c),
     "linearization": lambda run, c: verifier_orders.linearization(run.history, c),
     "agreement": _reported,
     "election-safety": _reported,
