@@ -88,7 +88,8 @@ def reverified(run: RunView, verdict: Verdict) -> Verdict:
     for certificate in verdict.certificates:
         by_engine = certificate.reverified
         if by_engine is not None and len(run.history) > VERIFIED_MAX:
-            holds, why = by_engine, "the engine's own verifier"
+            holds: bool | None = by_engine
+            why = "the engine's own verifier"
         else:
             holds, why = verify(run, certificate)
         certificate.reverified = by_engine if holds is None else holds

@@ -10,6 +10,9 @@ use crate::budget::{Meter, Stop};
 
 /// Transitions that are tried; beyond, all optional classes stay.
 const STEPS_MAX: usize = 100_000;
+/// States, beside two for each class: an object that is written over has no more. What is appended
+/// to has states without end, each longer than the one before.
+const FEW_STATES: usize = 64;
 
 pub struct Useful {
     /// In the order of the optional classes: it can make a difference.
@@ -109,7 +112,7 @@ fn close(
     while let Some(state) = ahead.pop() {
         let here = by_need.get(&state).map_or(&[][..], Vec::as_slice);
         steps += anywhere.len();
-        if steps > STEPS_MAX {
+        if steps > STEPS_MAX || seen.len() > FEW_STATES + 2 * all.len() {
             return Ok(None);
         }
         for &class in here.iter().chain(&anywhere) {
