@@ -73,6 +73,9 @@ pub struct Move {
 
 pub const OPTIONAL: u32 = 1 << 31;
 
+/// States that rule (f) looks at; where there are more, something is taken to tell.
+const TRAIL_MAX: usize = 16;
+
 /// (optional class, state after) of those that look at a state and change it.
 type Leads = Rc<[(u32, u32)]>;
 
@@ -318,7 +321,7 @@ impl<M: Mask> Board<M> {
     ) -> bool {
         let event = self.event;
         let legal = self.legal(field, state);
-        if legal.reads.beyond(&config.ok) {
+        if legal.reads.beyond(&config.ok) || trail.len() > TRAIL_MAX {
             return true;
         }
         let sighted = legal.sighted.clone();
