@@ -410,7 +410,7 @@ def _certificate(history: History, model: Model, found: _Certificate) -> Certifi
         for gap in found.gaps
     ]
     data = {
-        **({"key": found.key} if model.by_key else {}),
+        **({"key": history.key_of(found.kept[0])} if model.by_key else {}),
         "model": model.name,
         "end": found.end,
         "kept": found.kept,

@@ -25,6 +25,7 @@ SECONDS_MAX = 10.0
 WORDS = {"": "null", "nil": "null", "empty": '""', "free": "1"}
 GIVES = ("release", "unlock", "incr")
 REGISTERS = ("register", "cas-register", "rmw-register")
+ATOM = r'"(?:[^"\\]|\\.)*"|[^\[\]{},:]+'
 PUTS = "enq|offer|push|insert|add"
 EMPTIED = ("queue", "stack", "deque", "priority-queue")
 Span = tuple[int, int]
@@ -143,7 +144,7 @@ class Object:
             return None if op.arg > last or no(op) != late else (held, last, max(used, op.arg))
         if op.f in GIVES:
             other = isinstance(op.arg, int) and op.arg != last
-            return (False, last, used) if held and not other and not no(op) else None
+            return (False, last, used) if held and not other else None
         if op.known and op.result is False:
             return state if held else None
         token = last + 1 if op.result is None else op.result
@@ -198,17 +199,16 @@ class Object:
 
     def atoms(self, op: Op) -> set[str]:
         """The values that an operation compares or sets."""
-        values = (
-            [op.arg] if op.arg is not None and self.kind not in EMPTIED else [op.arg, op.result]
-        )
-        found = {*re.findall(r'"(?:[^"\\]|\\.)*"|[^\[\]{},:]+', text(values))}
+        both = op.arg is None or (self.kind in EMPTIED and not re.match(PUTS, op.f))
+        found = {*re.findall(ATOM, text([op.arg, op.result] if both else op.arg))}
         return found if "register" in self.kind else found - {"null"}
 
 
 def freed(op: Op) -> Op:
     """A free operation. A result that says no more than that it was done does not count."""
     says = op.result is not None and op.result is not True and text(op.result) != text(op.arg)
-    return op if says and op.known else op._replace(result=None, known=False)
+    took = re.match("deq|poll|pop|remove[flr]", op.f)
+    return op if op.known and (says or took) else op._replace(result=None, known=False)
 
 
 def named(op: Op) -> tuple[Any, ...]:
