@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from dissensus.checkers import native
+from dissensus.harness.cli_check import check
 from dissensus.harness.errors import UserError
 from dissensus.harness.history import History
 
@@ -52,6 +54,15 @@ def test_a_store_directory_says_which_file_was_read_and_what_its_checker_said(st
     again = native.read(store)
     assert native.about(again) == native.About("lin-kv", None, "unknown", "history.edn")
     assert events(again) == events(history)
+
+
+def test_a_store_directory_is_judged_and_its_label_shown(store: Path) -> None:
+    checked = CliRunner().invoke(check, [str(store), "--engine", "native"], standalone_mode=False)
+    assert checked.exception is None, checked.output
+    # What the nemesis did is no operation that a model must have.
+    assert "cas-register" in checked.output
+    assert "VALID" in checked.output
+    assert "unknown" in checked.output
 
 
 def test_a_damaged_file_is_an_error_with_its_place(store: Path) -> None:

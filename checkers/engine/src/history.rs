@@ -100,6 +100,32 @@ impl History {
         }
     }
 
+    /// Keep only names that some operation has.
+    pub fn drop_unused_names(&mut self) {
+        let mut used = vec![false; self.fs.len()];
+        for &f in &self.f {
+            if let Some(used) = used.get_mut(f as usize) {
+                *used = true;
+            }
+        }
+        if used.iter().all(|&used| used) {
+            return;
+        }
+        let mut next = 0;
+        let places: Vec<u16> = used
+            .iter()
+            .map(|&used| {
+                next += u16::from(used);
+                next.saturating_sub(1)
+            })
+            .collect();
+        for f in &mut self.f {
+            *f = places.get(*f as usize).copied().unwrap_or(*f);
+        }
+        let mut used = used.into_iter();
+        self.fs.retain(|_| used.next().unwrap_or(true));
+    }
+
     pub fn f_of(&self, row: usize) -> &str {
         &self.fs[self.f[row] as usize]
     }

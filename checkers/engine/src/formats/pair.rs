@@ -153,6 +153,10 @@ impl Pairer {
     /// The history: all that is open stays open.
     pub fn finish(self) -> (History, Vec<Odd>) {
         let mut history = self.history;
+        if !history.faults.is_empty() {
+            // What a nemesis did is no operation, and a model need not have it.
+            history.drop_unused_names();
+        }
         let rows = history.len();
         for column in [&mut history.node, &mut history.error] {
             if !column.is_empty() {

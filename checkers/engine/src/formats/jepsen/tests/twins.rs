@@ -224,6 +224,25 @@ fn register() -> Vec<Op> {
     ops
 }
 
+#[test]
+fn what_a_nemesis_did_is_no_operation() {
+    let mut ops = register();
+    ops.rotate_left(3);
+    for text in [
+        edn_of(&ops[..1]) + &edn_of(&register()),
+        edn_of(&register()),
+    ] {
+        let history = of_edn(&text);
+        assert_eq!(history.fs, ["write", "read", "cas"]);
+        assert_eq!(
+            history.faults.last().map(|fault| &fault.f[..]),
+            Some("kill")
+        );
+        let names: Vec<&str> = (0..history.len()).map(|row| history.f_of(row)).collect();
+        assert_eq!(names, ["write", "read", "cas", "read"]);
+    }
+}
+
 /// The files that the tests in Python read are what the writer here writes.
 #[test]
 fn the_files_of_the_tests_in_python() {
