@@ -67,6 +67,8 @@ def check_history(place: Path, asked: Asked, form: str) -> int:
     if isinstance(history, native.NativeHistory):
         verdict = salvaged(verdict, history)
         figures = native.summary(history)
+        # Of a folder: the file in it that was read.
+        place /= native.about(history).file or ""
     else:
         figures = counted(history)
     vacuous = reasons(figures)

@@ -21,7 +21,7 @@ pub struct About {
     /// The top-level `:valid?` of its results: "true", "false" or "unknown". A label to show, and
     /// never a verdict of ours.
     pub valid: Option<String>,
-    /// The file of its store directory that was read, and those beside it that have the history too.
+    /// The file of its store directory that was read, from there, and those beside it that have the history too.
     pub file: Option<String>,
     pub others: Vec<String>,
 }

@@ -53,7 +53,11 @@ pub fn find(path: &Path, budget: &Budget) -> Result<Place> {
             .collect();
         if let Some(&name) = there.first() {
             let mut about = About {
-                file: Some(name.to_string()),
+                file: Some(if folder == path {
+                    name.to_string()
+                } else {
+                    format!("{LATEST}/{name}")
+                }),
                 others: there[1..].iter().map(|name| (*name).to_string()).collect(),
                 ..About::default()
             };
@@ -193,7 +197,9 @@ mod tests {
         );
         // The folder above, by its link to the newest run.
         std::os::unix::fs::symlink(&run, run.parent().unwrap().join("latest")).unwrap();
-        assert_eq!(about(run.parent().unwrap()).valid.as_deref(), Some("false"));
+        let latest = about(run.parent().unwrap());
+        assert_eq!(latest.valid.as_deref(), Some("false"));
+        assert_eq!(latest.file.as_deref(), Some("latest/history.edn"));
         // What is best is not passed over silently where it is broken.
         std::fs::write(run.join("test.jepsen"), "JEPSEN").unwrap();
         let error = read(&run, &options, &budget).err().unwrap();
