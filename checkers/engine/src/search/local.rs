@@ -123,6 +123,14 @@ impl<'r> Local<'r> {
                 *time = (time.0.min(history.inv[row as usize]), OPEN);
             }
         }
+        // Free, what puts one more into an object leads to ever larger states.
+        let grows = |class: &u32| {
+            let kind = table.kinds[*class as usize];
+            !kind.overwrites() && kind.need == NO
+        };
+        if times.keys().any(grows) {
+            return Ok(false);
+        }
         if counted && rows.len() == size {
             return Ok(false);
         }

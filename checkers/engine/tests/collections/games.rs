@@ -124,6 +124,31 @@ pub const STACK: Game = Game {
     spoil: other_value,
 };
 
+fn deque(state: &[i64], op: &Op) -> Option<Vec<i64>> {
+    let last = state.len().checked_sub(1);
+    match (op.f, op.arg) {
+        ("push-front", Some(x)) => Some([&[x], state].concat()),
+        ("push-back", Some(x)) => Some([state, &[x]].concat()),
+        ("pop-front", _) => come_out(state, op, last.map(|_| 0), false),
+        _ => come_out(state, op, last, false),
+    }
+}
+
+pub const DEQUE: Game = Game {
+    model: "deque",
+    invent: |dice, fresh| {
+        let front = dice.chance(50);
+        let put = if front { "push-front" } else { "push-back" };
+        let take = if front { "pop-front" } else { "pop-back" };
+        put_or_take(put, take, dice, fresh)
+    },
+    run: |state, op, _| run_collection(deque, state, op),
+    legal: deque,
+    start: &[],
+    names: &[],
+    spoil: other_value,
+};
+
 pub const PRIORITY: Game = Game {
     model: "priority-queue",
     invent: |dice, fresh| match dice.roll(10) {

@@ -6,10 +6,13 @@ mod ops;
 mod oracle;
 
 use dissensus_engine::budget::Budget;
+use dissensus_engine::check::Options;
 use dissensus_engine::history::{History, OPEN};
 use dissensus_engine::model::{Class, Judge, Model, Step};
 use dissensus_engine::models;
+use dissensus_engine::search;
 use dissensus_engine::spec::Spec;
+use dissensus_engine::split::Object;
 use dissensus_engine::values::Val;
 use dissensus_engine::verdict::{Answer, Core};
 
@@ -82,6 +85,17 @@ fn check_core(game: &Game, ops: &[Op], core: &Core, said: &dyn Fn() -> String) {
     assert!(core.rows.is_empty() || core.rows.contains(&core.blocked));
 }
 
+/// What the general search says.
+fn search(model: &dyn Model, history: &History, object: &Object) -> bool {
+    let budget = Budget::unlimited();
+    let options = Options::default();
+    match search::search(history, model, object, &options, &budget, u64::MAX).answer {
+        Answer::Legal(_) => true,
+        Answer::Illegal(_) => false,
+        Answer::Unknown { .. } => panic!("the search does not know"),
+    }
+}
+
 #[derive(Default, Debug)]
 struct Counts {
     legal: u32,
@@ -109,6 +123,8 @@ fn fuzz(game: &Game, seed: u64, closed: bool) -> Counts {
             legal &= expected;
             let mut meter = Budget::unlimited().meter();
             let said = || format!("{} turn {turn}: {ops:#?}", game.model);
+            let searched = search(&*model, &history, &object);
+            assert_eq!(searched, expected, "the search is wrong: {}", said());
             let place = |row: u32| object.rows.binary_search(&row).expect("a row") as u32;
             match model.fast(&history, &object, &mut meter).expect("no bound") {
                 None => counts.refused += 1,
@@ -177,6 +193,12 @@ fn stacks() {
 #[test]
 fn priority_queues() {
     assert!(fuzz(&games::PRIORITY, 3, true).refused < ENOUGH / 20);
+}
+
+/// Both ends: there is no algorithm of its own for it.
+#[test]
+fn deques() {
+    fuzz(&games::DEQUE, 13, true);
 }
 
 #[test]
