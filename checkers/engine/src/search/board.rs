@@ -113,10 +113,6 @@ pub struct Field<'t, 'a> {
     nothing: Leads,
 }
 
-/// States that are looked at to see whether another is told; beyond, it is taken to be. An object
-/// that an operation can make ever larger has no end of them.
-const TRAIL_MAX: usize = 64;
-
 impl<'t, 'a> Field<'t, 'a> {
     pub fn new(table: &'t mut Table<'a>, problem: &'t Problem) -> Field<'t, 'a> {
         let mut writes = Vec::new();

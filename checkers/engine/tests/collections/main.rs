@@ -2,6 +2,7 @@
 
 mod folds;
 mod games;
+mod labelled;
 mod ops;
 mod oracle;
 
