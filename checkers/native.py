@@ -201,10 +201,10 @@ def write(history: History, path: Path, form: str | None = None) -> tuple[str, i
     (form, events). Raises UserError where there is such a file.
     """
     try:
-        form, events = _module().write(native_of(history), path, form=form)
+        written: tuple[str, int] = _module().write(native_of(history), path, form=form)
     except ValueError as error:
         raise UserError(str(error)) from None
-    return form, events
+    return written
 
 
 class Summary(msgspec.Struct):

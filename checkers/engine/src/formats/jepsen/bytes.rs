@@ -5,6 +5,32 @@ use crate::error::{Error, Result};
 use super::fressian::Reader;
 
 impl Reader<'_> {
+    /// The rest of a footer: three more bytes of its mark, how many bytes it closes, and the Adler-32
+    /// of those bytes with the mark and the length.
+    pub(super) fn footer(&mut self) -> Result<()> {
+        let end = self.pos - 1;
+        let place = self.base + end as u64;
+        if self.raw(3)? != 0xCF_CFCF {
+            return Err(Error::at_byte(place, "a broken footer"));
+        }
+        let length = self.raw(4)?;
+        let have = end.saturating_sub(self.footed) as u64;
+        if length != have {
+            let why = format!("a footer of {length} bytes after {have}");
+            return Err(Error::at_byte(place, why));
+        }
+        let closed = adler32(self.data.get(self.footed..self.pos).unwrap_or_default());
+        if self.raw(4)? != u64::from(closed) {
+            return Err(Error::at_byte(
+                place,
+                "the footer's checksum is not that of its data",
+            ));
+        }
+        self.footed = self.pos;
+        self.reset();
+        Ok(())
+    }
+
     /// A string that begins with `code`, into `text`.
     pub(super) fn string_of(&mut self, code: u8) -> Result<()> {
         let start = self.pos;
@@ -71,7 +97,7 @@ impl Reader<'_> {
 }
 
 /// The checksum Adler-32.
-pub(super) fn adler32(data: &[u8]) -> u32 {
+fn adler32(data: &[u8]) -> u32 {
     let (mut a, mut b) = (1u32, 0u32);
     // 5552 is the most bytes whose sums stay below 2^32.
     for part in data.chunks(5552) {

@@ -18,7 +18,6 @@ use crate::error::{Error, Result};
 use crate::planted;
 use crate::values::{Val, Values};
 
-use super::bytes::adler32;
 use super::tags::{Array, Tag};
 
 /// Values inside each other. Histories have less than twenty; the stack has room for many more.
@@ -64,7 +63,7 @@ pub struct Reader<'a> {
     depth: u32,
     weight: u64,
     /// Where the bytes that the next footer speaks of begin.
-    footed: usize,
+    pub(super) footed: usize,
     /// Elements of the lists that are being read.
     stack: Vec<Val>,
     pub(super) text: String,
@@ -256,7 +255,7 @@ impl<'a> Reader<'a> {
     }
 
     /// So many bytes as an unsigned number, most significant first.
-    fn raw(&mut self, count: usize) -> Result<u64> {
+    pub(super) fn raw(&mut self, count: usize) -> Result<u64> {
         let bytes = self.take(count)?;
         Ok(bytes
             .iter()
@@ -304,7 +303,7 @@ impl<'a> Reader<'a> {
 
     // ---- caches --------------------------------------------------------------------------------
 
-    fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.priority.clear();
         self.structs.clear();
     }
@@ -365,32 +364,6 @@ impl<'a> Reader<'a> {
         };
         self.structs.push(found);
         Ok(Head::Struct(found))
-    }
-
-    /// The rest of a footer: three more bytes of its mark, how many bytes it closes, and the Adler-32
-    /// of those bytes with the mark and the length.
-    fn footer(&mut self) -> Result<()> {
-        let end = self.pos - 1;
-        let place = self.base + end as u64;
-        if self.raw(3)? != 0xCF_CFCF {
-            return Err(Error::at_byte(place, "a broken footer"));
-        }
-        let length = self.raw(4)?;
-        let have = end.saturating_sub(self.footed) as u64;
-        if length != have {
-            let why = format!("a footer of {length} bytes after {have}");
-            return Err(Error::at_byte(place, why));
-        }
-        let closed = adler32(self.data.get(self.footed..self.pos).unwrap_or_default());
-        if self.raw(4)? != u64::from(closed) {
-            return Err(Error::at_byte(
-                place,
-                "the footer's checksum is not that of its data",
-            ));
-        }
-        self.footed = self.pos;
-        self.reset();
-        Ok(())
     }
 
     // ---- lists ---------------------------------------------------------------------------------
