@@ -108,7 +108,7 @@ impl Fields {
     }
 
     /// Hand the event over. `at` is where the record begins in its block.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, at: usize, sink: &mut impl Sink) -> Result<(), Halt> {
         let Some(kind) = self.kind else {
             return Err(Halt::bad(at, "no type here: invoke, ok, fail or info"));

@@ -42,21 +42,24 @@ impl Syntax for Edn {
     }
 
     #[inline]
-    fn types() -> [Literal; 4] {
-        const TYPES: [Literal; 4] = [
+    fn types() -> &'static [Literal; 4] {
+        static TYPES: [Literal; 4] = [
             Literal::new(b":invoke"),
             Literal::new(b":ok"),
             Literal::new(b":fail"),
             Literal::new(b":info"),
         ];
-        TYPES
+        &TYPES
     }
 }
 
 impl Reader for JepsenEdn {
     fn record<S: Sink>(&mut self, c: &mut Cursor, base: u64, sink: &mut S) -> Scan<bool> {
         loop {
-            self.edn.space(c, &mut sink.history().values)?;
+            match (c.bytes.get(c.at), c.bytes.get(c.at + 1)) {
+                (Some(b'\n'), Some(b'{')) => c.at += 1,
+                _ => self.edn.space(c, &mut sink.history().values)?,
+            }
             let Some(&byte) = c.bytes.get(c.at) else {
                 // `space` has asked for more where there may be more.
                 return match self.close {

@@ -44,14 +44,14 @@ impl Syntax for Json {
     }
 
     #[inline]
-    fn types() -> [Literal; 4] {
-        const TYPES: [Literal; 4] = [
+    fn types() -> &'static [Literal; 4] {
+        static TYPES: [Literal; 4] = [
             Literal::new(b"\"invoke\""),
             Literal::new(b"\"ok\""),
             Literal::new(b"\"fail\""),
             Literal::new(b"\"info\""),
         ];
-        TYPES
+        &TYPES
     }
 }
 

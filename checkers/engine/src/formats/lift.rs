@@ -13,6 +13,7 @@
 use crate::history::{History, Outcome};
 use crate::model::Judge;
 use crate::models;
+use crate::planted;
 use crate::spec::Spec;
 use crate::values::{Val, Values};
 
@@ -71,7 +72,7 @@ pub fn lifted(history: &History) -> Option<Lifted> {
             return None;
         }
         let (key, arg) = pair(values, history.arg[row])?;
-        let of_pairs = pairs[history.f[row] as usize];
+        let of_pairs = planted!("lift-cas", pairs[history.f[row] as usize], false);
         if of_pairs {
             pair(values, arg)?;
         }

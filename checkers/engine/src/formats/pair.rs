@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 
 use crate::error::{Error, Result};
 use crate::history::{Fault, History, Outcome, NO_TIME, OPEN};
+use crate::planted;
 use crate::values::Val;
 
 /// The process of an event that names none.
@@ -298,7 +299,7 @@ impl Pairer {
         h.outcome[at] = match event.kind {
             Type::Ok => Outcome::Ok,
             Type::Fail => Outcome::Fail,
-            _ => Outcome::Info,
+            _ => planted!("pair-info", Outcome::Info, Outcome::Fail),
         };
         h.result[at] = match event.value {
             Val::NONE if event.kind == Type::Ok => Val::NIL,
@@ -338,8 +339,14 @@ impl Pairer {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn extras(&mut self, row: usize, event: &Event) {
+        if (event.node.0 & event.error.0) != Val::NONE.0 || event.hint >= 0 {
+            self.put_extras(row, event);
+        }
+    }
+
+    fn put_extras(&mut self, row: usize, event: &Event) {
         let h = &mut self.history;
         if !event.node.is_none() {
             h.node.resize(h.node.len().max(row + 1), Val::NONE);

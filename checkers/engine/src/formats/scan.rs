@@ -83,29 +83,44 @@ impl<'a> Cursor<'a> {
 #[inline(always)]
 pub fn digits(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     let rest = bytes.get(at..)?;
-    let Some(sixteen) = rest.first_chunk::<16>() else {
+    let Some(eight) = rest.first_chunk::<8>() else {
         return slow_digits(rest, at);
     };
-    let word = u128::from_le_bytes(*sixteen);
-    let (low, high) = (word as u64, (word >> 64) as u64);
-    let n = leading_digits(low);
-    if n < 8 {
-        if n == 0 || (n > 1 && sixteen[0] == b'0') {
-            return None;
-        }
-        return Some((eight_digits(low << (64 - 8 * n)), at + n));
+    // Each digit as its value, in a byte of its own, the first in the lowest byte.
+    let word = u64::from_le_bytes(*eight) ^ ZEROS;
+    let end = first_other(word);
+    if end == 64 {
+        return long_digits(rest, at, word);
     }
-    let more = leading_digits(high);
-    if more == 8 || sixteen[0] == b'0' {
-        return slow_digits(rest, at);
+    if end == 15 {
+        return Some((word & 0xFF, at + 1));
     }
-    let tail = if more == 0 {
-        0
-    } else {
-        eight_digits(high << (64 - 8 * more))
-    };
-    Some((eight_digits(low) * TENS[more] + tail, at + 8 + more))
+    // `end` is the highest bit of the first byte that is no digit: the digits are below that byte.
+    let n = (end / 8) as usize;
+    if n == 0 || (n > 1 && word & 0xFF == 0) {
+        return None;
+    }
+    Some((number_of(word << (71 - end)), at + n))
 }
+
+/// A number of eight digits or more.
+#[inline(always)]
+fn long_digits(rest: &[u8], at: usize, first: u64) -> Option<(u64, usize)> {
+    let Some(eight) = rest.get(8..).and_then(|rest| rest.first_chunk::<8>()) else {
+        return slow_digits(rest, at);
+    };
+    let word = u64::from_le_bytes(*eight) ^ ZEROS;
+    let end = first_other(word);
+    if end == 64 || first & 0xFF == 0 {
+        return slow_digits(rest, at);
+    }
+    let n = (end / 8) as usize;
+    // A shift by all 64 bits, for no digit, in two steps.
+    let tail = number_of((word << 1) << (70 - end));
+    Some((number_of(first) * TENS[n & 7] + tail, at + 8 + n))
+}
+
+const ZEROS: u64 = 0x3030_3030_3030_3030;
 
 const TENS: [u64; 8] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000];
 
@@ -125,21 +140,17 @@ fn slow_digits(rest: &[u8], at: usize) -> Option<(u64, usize)> {
     None
 }
 
-/// How many of the eight bytes, from the first on, are digits.
+/// The highest bit of the first byte that is more than 9; 64 where there is none.
 #[inline(always)]
-fn leading_digits(word: u64) -> usize {
-    // A digit has the high half 3, and still has it with 6 added.
-    let high = word & 0xF0F0_F0F0_F0F0_F0F0;
-    let sixed = word.wrapping_add(0x0606_0606_0606_0606) & 0xF0F0_F0F0_F0F0_F0F0;
-    let wrong = (high ^ 0x3030_3030_3030_3030) | (sixed ^ 0x3030_3030_3030_3030);
-    (wrong.trailing_zeros() / 8) as usize
+fn first_other(word: u64) -> u32 {
+    // 10 and more reach the highest bit with 0x76 added. What that carries goes to later bytes.
+    let marked = word.wrapping_add(0x7676_7676_7676_7676) | word;
+    (marked & 0x8080_8080_8080_8080).trailing_zeros()
 }
 
-/// The number of eight bytes, the most significant digit in the lowest byte; bytes of 0 count as
-/// the digit 0, so that a shorter number is shifted up.
+/// The number of eight digits, the most significant in the lowest byte.
 #[inline(always)]
-fn eight_digits(word: u64) -> u64 {
-    let word = word & 0x0F0F_0F0F_0F0F_0F0F;
+fn number_of(word: u64) -> u64 {
     let pairs = word.wrapping_mul(10).wrapping_add(word >> 8) & 0x00FF_00FF_00FF_00FF;
     let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_FFFF_0000_FFFF;
     fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xFFFF_FFFF

@@ -18,6 +18,7 @@ use super::pair::{Sink, NAMES_MAX, PROCESS_END};
 use super::scan::{Cursor, Halt, Scan};
 use super::text::Reader;
 use crate::error::{Error, Result};
+use crate::planted;
 use crate::history::{History, Outcome, OPEN};
 use crate::values::Val;
 
@@ -206,7 +207,8 @@ fn rows(mut spans: Vec<Span>, processes: bool, history: &mut History) -> Result<
         while let Some(&other) = ends.peek() {
             let ending = &spans[other as usize];
             let both_short = ending.start == ending.end && span.start == span.end;
-            let before = ending.end < span.start || (ending.end == span.start && !both_short);
+            let touches = ending.end == span.start && !both_short;
+            let before = ending.end < span.start || planted!("spans-touching", touches, false);
             if other as usize >= row || !before {
                 break;
             }
