@@ -57,11 +57,23 @@ pub const PLANTED: &[(&str, &str)] = &[
     ),
     ("lint-clock", "the latest time so far is forgotten"),
     ("label-of-file", "what results.edn says is not looked at"),
-    ("lift-cas", "the old and new value of a cas may be a key and a value"),
-    ("spans-touching", "an end at another's start is not before it"),
+    (
+        "lift-cas",
+        "the old and new value of a cas may be a key and a value",
+    ),
+    (
+        "spans-touching",
+        "an end at another's start is not before it",
+    ),
     ("salvage-tail", "a last line that was cut counts as whole"),
-    ("template-memo", "a short text stands for what another in its slot did"),
-    ("pair-info", "an operation of unknown outcome did not happen"),
+    (
+        "template-memo",
+        "a short text stands for what another in its slot did",
+    ),
+    (
+        "pair-info",
+        "an operation of unknown outcome did not happen",
+    ),
     (
         "crc-unchecked",
         "a block of a .jepsen file is taken whatever its checksum is",

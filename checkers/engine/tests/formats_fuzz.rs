@@ -31,7 +31,7 @@ fn corpus() -> Vec<Vec<u8>> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_file() && path.extension().is_none_or(|e| e != "py"))
+        .filter(|path| path.is_file() && path.extension().is_some_and(|e| e != "hex"))
         .collect();
     paths.sort();
     let mut files: Vec<Vec<u8>> = paths

@@ -18,8 +18,8 @@ use super::pair::{Sink, NAMES_MAX, PROCESS_END};
 use super::scan::{Cursor, Halt, Scan};
 use super::text::Reader;
 use crate::error::{Error, Result};
-use crate::planted;
 use crate::history::{History, Outcome, OPEN};
+use crate::planted;
 use crate::values::Val;
 
 #[derive(Clone, Copy)]
