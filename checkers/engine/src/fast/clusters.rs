@@ -57,6 +57,7 @@ impl Cluster {
         reads: 0,
     };
 
+    #[inline(always)]
     fn add(&mut self, row: u32, inv: u32, ret: u32) {
         if ret < self.low {
             self.low = ret;
@@ -88,11 +89,12 @@ impl Clusters {
     ) -> Result<Option<Clusters>, Stop> {
         meter.budget().fits(cut.rows.len().saturating_mul(36))?;
         let mut places = Places::new(cut.rows.len());
-        let mut all: Vec<Cluster> = vec![Cluster {
+        let mut all: Vec<Cluster> = Vec::with_capacity(cut.rows.len().div_ceil(2) + 1);
+        all.push(Cluster {
             source: INITIAL,
             low: 0,
             ..Cluster::NEW
-        }];
+        });
         *places.at(initial) = 0;
         let mut of = Vec::with_capacity(cut.rows.len());
         let mut linked = false;
@@ -136,6 +138,7 @@ impl Clusters {
     }
 }
 
+#[inline(always)]
 fn place(places: &mut Places, all: &mut Vec<Cluster>, value: Val) -> u32 {
     let slot = places.at(value);
     if *slot == NO {
@@ -164,7 +167,7 @@ impl Places {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn at(&mut self, value: Val) -> &mut u32 {
         let (table, index) = match value.small() {
             Some(number) => (&mut self.small, number as usize),

@@ -45,6 +45,7 @@ pub fn judge(
     zones::judge(history, object, rules.initial, label, meter)
 }
 
+#[inline(always)]
 fn label(history: &History, kinds: &[Kind], rules: Rules, row: u32, known: bool) -> Label {
     let row = row as usize;
     let kind = kinds

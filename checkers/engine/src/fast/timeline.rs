@@ -21,22 +21,27 @@ impl Event {
     }
 }
 
-/// Payloads in the order of their positions, which are all different and below `end`.
-pub fn in_order(items: &[(u32, u32)], end: u32) -> Vec<u32> {
-    let dense = items.len() >= end as usize / 8;
-    if !dense {
-        let mut sorted: Vec<(u32, u32)> = items.to_vec();
-        sorted.sort_unstable();
-        return sorted.into_iter().map(|(_, payload)| payload).collect();
-    }
-    let mut at: Vec<u32> = vec![u32::MAX; end as usize];
-    for &(position, payload) in items {
-        if let Some(slot) = at.get_mut(position as usize) {
-            *slot = payload;
+/// Payloads in the order of their positions, which are all different and below `end`; `count` is
+/// about how many there are.
+pub fn in_order(
+    items: impl Iterator<Item = (u32, u32)>,
+    count: usize,
+    end: u32,
+) -> impl Iterator<Item = u32> {
+    let dense = count >= end as usize / 8;
+    let mut at: Vec<u32> = vec![u32::MAX; if dense { end as usize } else { 0 }];
+    let mut sorted: Vec<(u32, u32)> = Vec::new();
+    for (position, payload) in items {
+        match at.get_mut(position as usize) {
+            Some(slot) => *slot = payload,
+            None => sorted.push((position, payload)),
         }
     }
-    at.retain(|&payload| payload != u32::MAX);
-    at
+    sorted.sort_unstable();
+    let behind = sorted.into_iter().map(|(_, payload)| payload);
+    at.into_iter()
+        .filter(|&payload| payload != u32::MAX)
+        .chain(behind)
 }
 
 /// All events of the rows, in order: invocations, and returns of what is over for good.

@@ -201,19 +201,16 @@ fn sweep(
     zones: &[Cluster],
     meter: &mut Meter,
 ) -> Result<Result<Vec<u32>, (u32, u32)>, Stop> {
-    let mut marks: Vec<(u32, u32)> = Vec::with_capacity(zones.len());
-    for (at, zone) in zones.iter().enumerate() {
-        if zone.source != NO {
-            let start = zone.low.min(zone.high);
-            marks.push((start, at as u32));
-        }
-    }
+    let starts = zones.iter().enumerate().filter_map(|(at, zone)| {
+        let start = zone.low.min(zone.high);
+        (zone.source != NO).then_some((start, at as u32))
+    });
     let last = cut.history.events.saturating_add(2);
-    meter.budget().fits(zones.len() * 8)?;
-    let mut order: Vec<u32> = Vec::with_capacity(marks.len());
+    meter.budget().fits(zones.len() * 12)?;
+    let mut order: Vec<u32> = Vec::with_capacity(zones.len());
     let mut waiting: Vec<u32> = Vec::new();
     let mut open: Option<u32> = None;
-    for at in timeline::in_order(&marks, last) {
+    for at in timeline::in_order(starts, zones.len(), last) {
         meter.tick()?;
         let zone = &zones[at as usize];
         let forward = zone.low < zone.high;

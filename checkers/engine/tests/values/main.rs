@@ -4,9 +4,11 @@ mod objects;
 mod oracle;
 
 use dissensus_engine::budget::Budget;
+use dissensus_engine::check::Options;
 use dissensus_engine::history::History;
 use dissensus_engine::model::{Class, Judge, Model, Part, Step};
 use dissensus_engine::models;
+use dissensus_engine::search;
 use dissensus_engine::spec::Spec;
 use dissensus_engine::split;
 use dissensus_engine::values::Val;
@@ -167,6 +169,63 @@ fn enough(name: &str, count: &Count, fast: usize) {
         count.fast_illegal * 100 >= count.illegal * fast,
         "{name}: {count:?}"
     );
+}
+
+/// Longer histories, which only the general search can judge beside the polynomial algorithm.
+fn against_search(object: &dyn Object, crashes: u64) {
+    let model = make(object.model());
+    let mut rng = Rng(0xace);
+    let (mut count, mut judged) = (Count::default(), 0);
+    for _ in 0..rounds() / 4 {
+        let (size, clients) = (12 + rng.below(29), 2 + rng.below(4));
+        let mut ops = oracle::run(object, &mut rng, size, clients, crashes);
+        if rng.chance(60) {
+            oracle::change(object, &mut rng, &mut ops);
+        }
+        let h = oracle::history(&ops, Val(7));
+        let whole = &split::whole(&h)[0];
+        let budget = Budget::unlimited();
+        let found = search::search(&h, &*model, whole, &Options::default(), &budget, u64::MAX);
+        let truth = match found.answer {
+            Answer::Legal(_) => true,
+            Answer::Illegal(_) => false,
+            Answer::Unknown { .. } => continue,
+        };
+        *if truth {
+            &mut count.legal
+        } else {
+            &mut count.illegal
+        } += 1;
+        match model.fast(&h, whole, &mut budget.meter()).unwrap() {
+            Some((name, Answer::Legal(order))) => {
+                assert!(truth, "{name} says legal: {}", oracle::shown(&ops));
+                oracle::replay(object, &ops, &order).unwrap();
+                judged += 1;
+            }
+            Some((name, _)) => {
+                assert!(!truth, "{name} says illegal: {}", oracle::shown(&ops));
+                judged += 1;
+            }
+            None => {}
+        }
+    }
+    println!("{}: {count:?} {judged}", object.model());
+    assert!(judged * 3 > rounds() / 4, "{}: {judged}", object.model());
+    assert!(
+        count.legal.min(count.illegal) * 5 > rounds() / 4,
+        "{count:?}"
+    );
+}
+
+#[test]
+fn long_histories_against_the_search() {
+    for register in registers() {
+        against_search(&register, 8);
+    }
+    against_search(&Counter("counter", &[("inc", 1)]), 8);
+    against_search(&Counter("fetch-and-add", &[("fetch-and-add", 1)]), 8);
+    against_search(&Append, 8);
+    against_search(&Log, 4);
 }
 
 #[test]

@@ -224,7 +224,8 @@ pub fn mutate(object: &dyn Object, rng: &mut Rng, ops: &mut [Op]) {
     }
 }
 
-fn change(object: &dyn Object, rng: &mut Rng, ops: &mut [Op]) {
+/// Change one thing.
+pub fn change(object: &dyn Object, rng: &mut Rng, ops: &mut [Op]) {
     let telling: Vec<usize> = (0..ops.len())
         .filter(|&i| ops[i].outcome == Outcome::Ok && object.says(ops[i].f))
         .collect();
