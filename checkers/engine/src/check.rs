@@ -12,6 +12,7 @@ use crate::budget::{Budget, Meter, Stop};
 use crate::certify::{self, Certificate, Checked};
 use crate::error::{Error, Result};
 use crate::fast::order;
+use crate::fast::staleness::Staleness;
 use crate::history::History;
 use crate::model::{Class, Fast, Model};
 use crate::search;
@@ -61,6 +62,8 @@ pub struct Report {
     pub objects: Vec<Keyed>,
     pub certificates: Vec<Certified>,
     pub configurations: u64,
+    /// The worst of the objects of which it can be said.
+    pub staleness: Option<Staleness>,
 }
 
 /// Judge every object of the history. Err for operations that the model does not have.
@@ -118,9 +121,36 @@ pub fn check(
     Ok(Report {
         model: model.name(),
         configurations: answers.iter().map(|keyed| keyed.visited).sum(),
+        staleness: staleness(history, model, &objects, &answers, budget),
         certificates: certified(history, model, &objects, &answers, options, budget),
         objects: answers,
     })
+}
+
+/// How stale reads were. Of a legal object that is known: not at all. `None` where the budget ends
+/// before it is known.
+fn staleness(
+    history: &History,
+    model: &dyn Model,
+    objects: &[Object],
+    answers: &[Keyed],
+    budget: &Budget,
+) -> Option<Staleness> {
+    let mut meter = budget.meter();
+    let mut worst: Option<Staleness> = None;
+    for (object, keyed) in objects.iter().zip(answers) {
+        let one = match keyed.answer {
+            Answer::Legal(_) if matches!(keyed.algorithm, "zones" | "cas-chains") => {
+                Some(Staleness::default())
+            }
+            Answer::Legal(_) => None,
+            _ => model.staleness(history, object, &mut meter).ok()?,
+        };
+        if let Some(one) = one {
+            worst = Some(worst.unwrap_or_default().worst(one));
+        }
+    }
+    worst
 }
 
 /// Certificates of the first illegal objects, each checked again; fewer where the budget ends.

@@ -5,6 +5,7 @@
 //! may be slow and states may be large.
 
 use crate::budget::{Meter, Stop};
+use crate::fast::staleness::Staleness;
 use crate::history::{History, Outcome};
 use crate::split::{self, Object};
 use crate::values::{Val, Values};
@@ -153,6 +154,11 @@ pub trait Model: Send + Sync {
 
     /// Judge an object by a polynomial algorithm, where its condition holds (`fast/`).
     fn fast(&self, _: &History, _: &Object, _: &mut Meter) -> Result<Fast, Stop> {
+        Ok(None)
+    }
+
+    /// How stale its reads were, where that can be said (`fast/staleness.rs`).
+    fn staleness(&self, _: &History, _: &Object, _: &mut Meter) -> Result<Option<Staleness>, Stop> {
         Ok(None)
     }
 }

@@ -159,6 +159,10 @@ pub const PLANTED: &[(&str, &str)] = &[
         "offsets-nothing-late",
         "a read that found nothing may come behind the entry's append",
     ),
+    (
+        "staleness-all-writes",
+        "every write that is over counts as a newer version",
+    ),
 ];
 
 #[cfg(feature = "planted")]

@@ -29,7 +29,8 @@ pub fn inversion<L: Copy + Ord>(
         .map(|(at, item)| (history.end(item.row as usize), at as u32))
         .filter(|&(end, _)| end != OPEN)
         .collect();
-    let mut returned = in_order(&returns, history.events).into_iter().peekable();
+    let count = returns.len();
+    let mut returned = in_order(returns.into_iter(), count, history.events).peekable();
     let mut highest: Option<(L, u32)> = None;
     for at in 0..ranked.len() {
         meter.tick()?;

@@ -22,6 +22,7 @@ pub mod priority;
 pub mod queue;
 pub mod register;
 pub mod stack;
+pub mod staleness;
 pub mod timeline;
 pub mod trees;
 pub mod zones;

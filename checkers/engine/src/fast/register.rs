@@ -2,6 +2,7 @@
 
 use crate::budget::{Meter, Stop};
 use crate::fast::clusters::Label;
+use crate::fast::staleness::{self, Staleness};
 use crate::fast::zones;
 use crate::history::{History, Outcome};
 use crate::model::Fast;
@@ -43,6 +44,19 @@ pub fn judge(
     let kinds: Vec<Kind> = history.fs.iter().map(|f| kind(f)).collect();
     let label = |row, known| label(history, &kinds, rules, row, known);
     zones::judge(history, object, rules.initial, label, meter)
+}
+
+/// How stale the reads of a register were; `None` where a value is written twice.
+pub fn staleness(
+    history: &History,
+    object: &Object,
+    rules: Rules,
+    kind: impl Fn(&str) -> Kind,
+    meter: &mut Meter,
+) -> Result<Option<Staleness>, Stop> {
+    let kinds: Vec<Kind> = history.fs.iter().map(|f| kind(f)).collect();
+    let label = |row, known| label(history, &kinds, rules, row, known);
+    staleness::measure(history, object, rules.initial, label, meter)
 }
 
 #[inline(always)]

@@ -6,6 +6,7 @@
 use crate::budget::{Meter, Stop};
 use crate::error::Result;
 use crate::fast::register::{self, Kind, Rules};
+use crate::fast::staleness::Staleness;
 use crate::history::{History, Outcome};
 use crate::model::{Class, Fast, Model, Step};
 use crate::models::said;
@@ -69,6 +70,32 @@ impl Kv {
 
     fn does_of(&self, history: &History, op: &Class) -> Option<Does> {
         does(history.fs.get(op.f as usize)?)
+    }
+
+    /// A key without append, as a register.
+    fn rules(&self, values: &Values) -> Rules {
+        let nothing = match self.empty {
+            true => values.find_string("").unwrap_or(start::NOWHERE),
+            false => Val::NIL,
+        };
+        Rules {
+            initial: match self.empty {
+                true => nothing,
+                false => self.init.find(values),
+            },
+            nothing,
+            nil_unknown: self.nil_unknown,
+            failed_cas_asserts: false,
+        }
+    }
+
+    fn kind(f: &str) -> Kind {
+        match does(f) {
+            Some(Does::Get) => Kind::Read,
+            Some(Does::Put) => Kind::Write,
+            Some(Does::Delete) => Kind::Clear,
+            Some(Does::Append) | None => Kind::Other,
+        }
     }
 
     fn missing(&self) -> Vec<u32> {
@@ -254,27 +281,17 @@ impl Model for Kv {
         object: &Object,
         meter: &mut Meter,
     ) -> std::result::Result<Fast, Stop> {
-        let values = &history.values;
-        let nothing = match self.empty {
-            true => values.find_string("").unwrap_or(start::NOWHERE),
-            false => Val::NIL,
-        };
-        let rules = Rules {
-            initial: if self.empty {
-                nothing
-            } else {
-                self.init.find(values)
-            },
-            nothing,
-            nil_unknown: self.nil_unknown,
-            failed_cas_asserts: false,
-        };
-        let kind = |f: &str| match does(f) {
-            Some(Does::Get) => Kind::Read,
-            Some(Does::Put) => Kind::Write,
-            Some(Does::Delete) => Kind::Clear,
-            Some(Does::Append) | None => Kind::Other,
-        };
-        register::judge(history, object, rules, kind, meter)
+        let rules = self.rules(&history.values);
+        register::judge(history, object, rules, Self::kind, meter)
+    }
+
+    fn staleness(
+        &self,
+        history: &History,
+        object: &Object,
+        meter: &mut Meter,
+    ) -> std::result::Result<Option<Staleness>, Stop> {
+        let rules = self.rules(&history.values);
+        register::staleness(history, object, rules, Self::kind, meter)
     }
 }

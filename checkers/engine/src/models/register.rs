@@ -14,6 +14,7 @@ use super::start::{self, Typed};
 use crate::budget::{Meter, Stop};
 use crate::error::Result;
 use crate::fast::register::{self, Kind, Rules};
+use crate::fast::staleness::Staleness;
 use crate::history::{History, Outcome};
 use crate::model::{Class, Fast, Model, Part, Step};
 use crate::spec::Spec;
@@ -65,6 +66,23 @@ impl Register {
             nil_is_unknown: start::nil_unknown(spec)?,
             failed_cas_asserts: failed_cas == "asserts",
         })
+    }
+
+    fn rules(&self, values: &Values) -> Rules {
+        Rules {
+            initial: self.init.find(values),
+            nothing: Val::NIL,
+            nil_unknown: self.nil_is_unknown,
+            failed_cas_asserts: self.failed_cas_asserts,
+        }
+    }
+
+    fn kind(f: &str) -> Kind {
+        match f {
+            "read" | "READ" => Kind::Read,
+            "write" | "WRITE" => Kind::Write,
+            _ => Kind::Cas,
+        }
     }
 
     fn act(&self, history: &History, op: &Class) -> Act {
@@ -220,17 +238,17 @@ impl Model for Register {
         object: &Object,
         meter: &mut Meter,
     ) -> std::result::Result<Fast, Stop> {
-        let rules = Rules {
-            initial: self.init.find(&history.values),
-            nothing: Val::NIL,
-            nil_unknown: self.nil_is_unknown,
-            failed_cas_asserts: self.failed_cas_asserts,
-        };
-        let kind = |f: &str| match f {
-            "read" | "READ" => Kind::Read,
-            "write" | "WRITE" => Kind::Write,
-            _ => Kind::Cas,
-        };
-        register::judge(history, object, rules, kind, meter)
+        let rules = self.rules(&history.values);
+        register::judge(history, object, rules, Self::kind, meter)
+    }
+
+    fn staleness(
+        &self,
+        history: &History,
+        object: &Object,
+        meter: &mut Meter,
+    ) -> std::result::Result<Option<Staleness>, Stop> {
+        let rules = self.rules(&history.values);
+        register::staleness(history, object, rules, Self::kind, meter)
     }
 }

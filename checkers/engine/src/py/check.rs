@@ -21,8 +21,8 @@ use crate::verdict::{Answer, Finding, Keyed};
 
 /// What a model says of a history, as JSON: {"model", "configurations", "cpu_ns", "objects": [{"key",
 /// "algorithm", "answer": "illegal" | "unknown", "visited", ...}], "legal": how many more there are,
-/// "algorithms": {name: objects}, "certificates"}; of a fold {"model", "findings": [{"rule", "rows",
-/// "text"}]}. With `orders`, the legal objects are listed too ("legal"), each with its rows in an
+/// "algorithms": {name: objects}, "staleness": {"ns", "versions"}, "certificates"}; of a fold
+/// {"model", "findings": [{"rule", "rows", "text"}]}. With `orders`, the legal objects are listed too ("legal"), each with its rows in an
 /// order that the model allows. Raises ValueError for what the model does not have.
 #[pyfunction]
 #[pyo3(signature = (
@@ -124,6 +124,13 @@ fn report_json(history: &History, report: &Report, budget: &Budget, orders: bool
         report.objects.iter().filter(legal).count()
     );
     algorithms_json(&report.objects, &mut out);
+    if let Some(worst) = report.staleness {
+        let _ = write!(
+            out,
+            ",\"staleness\":{{\"ns\":{},\"versions\":{}}}",
+            worst.ns, worst.versions
+        );
+    }
     out.push_str(",\"certificates\":[");
     for (at, certified) in report.certificates.iter().enumerate() {
         if at > 0 {

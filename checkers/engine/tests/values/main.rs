@@ -5,6 +5,7 @@ mod oracle;
 
 use dissensus_engine::budget::Budget;
 use dissensus_engine::check::Options;
+use dissensus_engine::fast;
 use dissensus_engine::history::History;
 use dissensus_engine::model::{Class, Judge, Model, Part, Step};
 use dissensus_engine::models;
@@ -185,7 +186,7 @@ fn against_search(object: &dyn Object, crashes: u64) {
         let h = oracle::history(&ops, Val(7));
         let whole = &split::whole(&h)[0];
         let budget = Budget::unlimited();
-        let found = search::search(&h, &*model, whole, &Options::default(), &budget, u64::MAX);
+        let found = search::search(&h, &*model, whole, &Options::default(), &budget, 50_000);
         let truth = match found.answer {
             Answer::Legal(_) => true,
             Answer::Illegal(_) => false,
@@ -226,6 +227,135 @@ fn long_histories_against_the_search() {
     against_search(&Counter("fetch-and-add", &[("fetch-and-add", 1)]), 8);
     against_search(&Append, 8);
     against_search(&Log, 4);
+}
+
+/// Operations that say their place in the order in which they took effect: some of them, and some
+/// wrongly.
+#[test]
+fn orders_of_the_server() {
+    let mut rng = Rng(0x0de5);
+    let (mut found, mut wrong) = (0, 0);
+    for register in registers() {
+        let model = make(register.model());
+        for _ in 0..rounds() / 4 {
+            let mut ops = oracle::run(&register, &mut rng, 10, 3, 15);
+            let order = match oracle::order(&register, &ops) {
+                Some(order) => order,
+                None => panic!("a run is legal: {}", oracle::shown(&ops)),
+            };
+            let lies = rng.chance(40);
+            if lies {
+                oracle::mutate(&register, &mut rng, &mut ops);
+            }
+            let mut h = oracle::history(&ops, Val(7));
+            h.hint = vec![-1; h.len()];
+            for (place, &row) in order.iter().enumerate() {
+                if rng.chance(80) {
+                    h.hint[row as usize] = 100 + place as i64;
+                }
+            }
+            let whole = &split::whole(&h)[0];
+            let mut meter = Budget::unlimited().meter();
+            match fast::order::judge(&h, whole, &*model, &mut meter).unwrap() {
+                Some(rows) => {
+                    oracle::replay(&register, &ops, &rows).unwrap();
+                    found += 1;
+                }
+                None => wrong += 1,
+            }
+        }
+    }
+    println!("orders: {found} {wrong}");
+    assert!(found > wrong, "{found} {wrong}");
+    assert!(wrong * 8 > found, "{found} {wrong}");
+}
+
+/// The figures of stale reads, by their definition.
+#[test]
+fn staleness_of_reads() {
+    let register = &registers()[0];
+    let model = make(register.model());
+    let mut rng = Rng(0x57a1e);
+    let (mut stale, mut deep) = (0, 0);
+    for _ in 0..rounds() {
+        let mut ops = oracle::run(register, &mut rng, 12, 3, 15);
+        if rng.chance(70) {
+            oracle::change(register, &mut rng, &mut ops);
+        }
+        let h = oracle::history(&ops, Val(7));
+        let whole = &split::whole(&h)[0];
+        let mut meter = Budget::unlimited().meter();
+        let Some(found) = model.staleness(&h, whole, &mut meter).unwrap() else {
+            continue;
+        };
+        let (ns, versions) = oracle::staleness(&ops);
+        assert_eq!(
+            (found.ns, found.versions as usize),
+            (ns, versions),
+            "{}",
+            oracle::shown(&ops)
+        );
+        assert!(versions == 0 || !oracle::legal(register, &ops));
+        stale += usize::from(versions > 0);
+        deep += usize::from(versions > 1);
+    }
+    assert!(
+        stale * 20 > rounds() && deep * 100 > rounds(),
+        "{stale} {deep}"
+    );
+}
+
+/// Other names of values and processes change nothing.
+#[test]
+fn names_change_nothing() {
+    let mut rng = Rng(0x4a3e);
+    for register in registers() {
+        let model = make(register.model());
+        for _ in 0..rounds() / 8 {
+            let mut ops = oracle::run(&register, &mut rng, 12, 3, 15);
+            oracle::mutate(&register, &mut rng, &mut ops);
+            let verdict = |ops: &[Op], key: Val| {
+                let h = oracle::history(ops, key);
+                let whole = &split::whole(&h)[0];
+                let mut meter = Budget::unlimited().meter();
+                match model.fast(&h, whole, &mut meter).unwrap() {
+                    None => None,
+                    Some((_, Answer::Illegal(core))) => Some(Err(core.blocked)),
+                    Some((_, Answer::Legal(rows))) => Some(Ok(rows)),
+                    Some(_) => panic!("unknown"),
+                }
+            };
+            let before = verdict(&ops, Val(7));
+            let named: Vec<Op> = ops.iter().map(oracle::renamed).collect();
+            assert_eq!(before, verdict(&named, Val::NIL), "{}", oracle::shown(&ops));
+        }
+    }
+}
+
+/// Two objects in one history have the verdicts that each has alone.
+#[test]
+fn splitting_changes_nothing() {
+    let mut rng = Rng(0x5b117);
+    for register in registers() {
+        let model = make(register.model());
+        for _ in 0..rounds() / 8 {
+            let mut one = oracle::run(&register, &mut rng, 8, 3, 15);
+            let mut two = oracle::run(&register, &mut rng, 8, 3, 15);
+            oracle::mutate(&register, &mut rng, &mut one);
+            oracle::mutate(&register, &mut rng, &mut two);
+            let truths = [&one, &two].map(|ops| oracle::legal(&register, ops));
+            let h = oracle::merged(&mut rng, &one, &two);
+            for object in model.objects(&h) {
+                let truth = truths[object.key.small().unwrap() as usize];
+                let mut meter = Budget::unlimited().meter();
+                match model.fast(&h, &object, &mut meter).unwrap() {
+                    Some((_, Answer::Legal(_))) => assert!(truth),
+                    Some(_) => assert!(!truth),
+                    None => {}
+                }
+            }
+        }
+    }
 }
 
 #[test]

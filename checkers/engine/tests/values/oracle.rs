@@ -266,16 +266,21 @@ pub fn change(object: &dyn Object, rng: &mut Rng, ops: &mut [Op]) {
 
 /// Whether an order exists.
 pub fn legal(object: &dyn Object, ops: &[Op]) -> bool {
+    order(object, ops).is_some()
+}
+
+/// An order, if one exists.
+pub fn order(object: &dyn Object, ops: &[Op]) -> Option<Vec<u32>> {
     assert!(ops.len() <= 64);
     let must: u64 = (0..ops.len())
         .filter(|&i| ops[i].outcome == Outcome::Ok)
         .map(|i| 1 << i)
         .sum();
     let mut seen: HashSet<(u64, V)> = HashSet::new();
-    let mut stack = vec![(0u64, object.initial())];
-    while let Some((done, state)) = stack.pop() {
+    let mut stack = vec![(0u64, object.initial(), Vec::new())];
+    while let Some((done, state, rows)) = stack.pop() {
         if done & must == must {
-            return true;
+            return Some(rows);
         }
         // Nothing may come before what must have been done by its invocation.
         let first = (0..ops.len())
@@ -291,12 +296,120 @@ pub fn legal(object: &dyn Object, ops: &[Op]) -> bool {
             if let Some(next) = object.allows(&state, op.f, &op.arg, result) {
                 let key = (done | 1 << i, next);
                 if seen.insert(key.clone()) {
-                    stack.push(key);
+                    let mut rows: Vec<u32> = rows.clone();
+                    rows.push(i as u32);
+                    stack.push((key.0, key.1, rows));
                 }
             }
         }
     }
-    false
+    None
+}
+
+/// (nanoseconds, versions) by which reads of a register are stale, each value written once.
+pub fn staleness(ops: &[Op]) -> (i64, usize) {
+    let (mut ns, mut versions) = (0, 0);
+    for read in ops {
+        if read.f != "read" || read.outcome != Outcome::Ok {
+            continue;
+        }
+        let writes_it = |op: &&Op| op.f == "write" && op.outcome != Outcome::Fail;
+        let source = ops
+            .iter()
+            .filter(writes_it)
+            .find(|op| op.arg == read.result);
+        if source.is_none() && read.result != V::Nil {
+            continue;
+        }
+        // When the value was certainly there.
+        let saw = |op: &&Op| op.f == "read" && op.result == read.result;
+        let ends = ops.iter().filter(saw).chain(source).map(Op::end).min();
+        let there = match source {
+            Some(_) => i64::from(ends.unwrap_or(OPEN)),
+            None => -1,
+        };
+        let newer: Vec<&Op> = ops
+            .iter()
+            .filter(|op| op.f == "write" && i64::from(op.inv) > there && op.end() < read.inv)
+            .collect();
+        versions = versions.max(newer.len());
+        if let Some(first) = newer.iter().map(|op| op.end()).min() {
+            ns = ns.max(i64::from(read.inv - first) * 1000);
+        }
+    }
+    (ns, versions)
+}
+
+fn renamed_value(value: &V) -> V {
+    match value {
+        V::Int(number) => V::Text(format!("v{}", number * 37 % 1009)),
+        V::List(items) => V::List(items.iter().map(renamed_value).collect()),
+        other => other.clone(),
+    }
+}
+
+/// The operation with other names for its values and its process. 0 keeps its name, for it may be
+/// the initial value.
+pub fn renamed(op: &Op) -> Op {
+    let keep = |value: &V| match value {
+        V::Int(0) => V::Int(0),
+        V::List(items) => V::List(
+            items
+                .iter()
+                .map(|item| match item {
+                    V::Int(0) => V::Int(0),
+                    other => renamed_value(other),
+                })
+                .collect(),
+        ),
+        other => renamed_value(other),
+    };
+    Op {
+        process: 1000 - op.process,
+        arg: keep(&op.arg),
+        result: keep(&op.result),
+        ..op.clone()
+    }
+}
+
+/// Two histories as one, each with a key of its own (0 and 1), their events shuffled into each
+/// other.
+pub fn merged(rng: &mut Rng, one: &[Op], two: &[Op]) -> History {
+    let events = |ops: &[Op]| {
+        let ends = ops.iter().filter(|op| op.ret != OPEN).map(|op| op.ret);
+        let mut events: Vec<u32> = ops.iter().map(|op| op.inv).chain(ends).collect();
+        events.sort_unstable();
+        events
+    };
+    let (first, second) = (events(one), events(two));
+    let (mut a, mut b, mut next) = (0, 0, 0);
+    let (mut to_a, mut to_b) = (vec![0; 256], vec![0; 256]);
+    while a < first.len() || b < second.len() {
+        if b == second.len() || (a < first.len() && rng.chance(50)) {
+            to_a[first[a] as usize] = next;
+            a += 1;
+        } else {
+            to_b[second[b] as usize] = next;
+            b += 1;
+        }
+        next += 1;
+    }
+    let moved = |op: &Op, to: &[u32]| Op {
+        inv: to[op.inv as usize],
+        ret: if op.ret == OPEN {
+            OPEN
+        } else {
+            to[op.ret as usize]
+        },
+        ..op.clone()
+    };
+    let mut all: Vec<(Op, u32)> = one.iter().map(|op| (moved(op, &to_a), 0)).collect();
+    all.extend(two.iter().map(|op| (moved(op, &to_b), 1)));
+    all.sort_by_key(|(op, _)| op.inv);
+    let (ops, keys): (Vec<Op>, Vec<u32>) = all.into_iter().unzip();
+    let mut h = history(&ops, Val(0));
+    h.key = keys.into_iter().map(Val).collect();
+    h
 }
 
 /// The operations, a line each.
