@@ -99,7 +99,9 @@ class NativeHistory(History):
         self.extra = {}
         self.fs = Names(native.fs())
         self.values = self.keys = self.names = Values(native)
-        self.format = str(native.format)
+        self.guessed: tuple[str, str] = native.guess
+        """The model that its operations look like, "" for none, and why."""
+        self.format: str = native.format
         self.holes: list[int] = [position for _, position, _, _ in native.holes]
         """Positions before which something was left out because it cannot be read."""
 

@@ -60,7 +60,7 @@ def check_history(place: Path, asked: Asked, form: str) -> int:
     progress = Progress() if form == "text" and sys.stderr.isatty() else None
     engine = choose(asked.engine, threads=asked.threads, watch=progress)
     history, lints, label, format = read(place, asked, progress, by_python=engine.name == "python")
-    model, name, because = model_of(history, asked.model, format)
+    model, name, because = model_of(history, asked.model)
     verdict = judged(history, model, asked, engine)
     if progress is not None:
         progress.clear()
@@ -134,6 +134,7 @@ def read(
     history = native.read(
         place,
         salvage=asked.salvage,
+        model=asked.model,
         cpu_s=asked.budget.seconds,
         memory_bytes=asked.budget.memory_bytes,
         watch=watch,
@@ -143,17 +144,20 @@ def read(
     return history, native.lint(history), native.about(history).label or "", history.format
 
 
-def model_of(history: History, asked: str | None, format: str) -> tuple[Judge, str, str]:
+def model_of(history: History, asked: str | None) -> tuple[Judge, str, str]:
     """The model, its name, and why it is that one."""
     from dissensus.checkers.models import make_model
 
     if asked is not None:
         return make_model(asked), asked, "asked for with --model"
     from dissensus.checkers.guess import guess
+    from dissensus.checkers.native import NativeHistory
 
-    # Jepsen's own models take a read of nil for one that says nothing.
-    guessed = guess(history, nil_is_unknown=format not in ("", "json", "jsonl"))
-    return make_model(guessed.model), guessed.model, f"guessed: {guessed.reason}"
+    if isinstance(history, NativeHistory) and history.guessed[0]:
+        name, reason = history.guessed
+    else:
+        name, reason = guess(history)
+    return make_model(name), name, f"guessed: {reason}"
 
 
 def judged(history: History, model: Judge, asked: Asked, engine: Engine) -> Verdict:
