@@ -108,11 +108,18 @@ def question_of(model: str) -> Question:
 
 def native(history: History, workload: str, budget: Budget) -> Found:
     """What the native engine finds."""
-    from dissensus.checkers import _engine  # type: ignore[attr-defined,unused-ignore]
-    from dissensus.checkers.native import native_of
+    import importlib
 
+    from dissensus.checkers.native import MODULE, native_of
+
+    engine = importlib.import_module(MODULE)
     try:
-        text = _engine.transactions(native_of(history), workload, cpu_s=budget.seconds)
+        text = engine.transactions(
+            native_of(history),
+            workload,
+            cpu_s=budget.seconds,
+            memory_bytes=budget.memory_bytes,
+        )
     except ValueError as error:
         raise UserError(str(error)) from None
     return msgspec.json.decode(text, type=Found)
