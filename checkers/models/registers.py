@@ -189,7 +189,8 @@ class MultiRegister(Object):
             if kind in self.WRITE:
                 cells[cell] = text_of(value)
                 continue
-            silent = not op.known or (value is None and self._nil_is_unknown)
+            seen = op.known and isinstance(op.result, list)
+            silent = not seen or (value is None and self._nil_is_unknown)
             if not silent and cells.get(cell, self._initial) != text_of(value):
                 return None
         return frozenset(item for item in cells.items() if item[1] != self._initial)

@@ -83,6 +83,9 @@ class GrowSet(Object):
         super().accepts(op)
         if self.what(op) == "read" and not isinstance(op.result, list | None):
             self.refuse(op, "finds a list")
+        said = op.result is not None and text_of(op.result) != text_of(op.value)
+        if self.what(op) == "add" and said and truth(op.result) is None:
+            self.refuse(op, "answers yes or no")
 
     def is_blind(self, op: Call) -> bool:
         return self.is_read(op) and (not op.known or op.result is None)

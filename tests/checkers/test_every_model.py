@@ -14,6 +14,8 @@ from dissensus.checkers.linearizability import PythonEngine
 from dissensus.checkers.models import MODELS, make_model
 from dissensus.checkers.native import NativeEngine
 from dissensus.harness.checker import Budget, Engine
+from dissensus.harness.checker import Call as Asked
+from dissensus.harness.errors import UserError
 from dissensus.harness.history import History
 from dissensus.harness.ops import Op
 
@@ -182,28 +184,58 @@ FUZZED_SLOWLY = 1000
 
 
 def random_history(name: str, rng: random.Random) -> History:
-    """A few clients take the calls of the two hand-made histories in any order, at the same time,
-    with results that are now and then wrong, or never seen.
+    """A few clients at the same time, on an object that keeps the model's promise; in most
+    histories some answers are then others, and some are never seen.
     """
-    pool = [call for calls in CASES[name] for call in calls]
+    model: Any = make_model(name)
+    calls = [call for calls in CASES[name] for call in calls]
+    state = model.initial()
     history = History()
-    open_: dict[int, Call] = {}
+    open_: dict[int, tuple[str, Any, Any, bool]] = {}
     process = list(range(3))
     begun = 0
-    while begun < 7 or open_:
+    lies = 0.5 if rng.random() < 0.6 else 0.0
+    while begun < 8 or open_:
         client = rng.randrange(3)
         if client not in open_:
-            if begun < 7:
+            if begun < 8:
                 begun += 1
-                open_[client] = call = rng.choice(pool)
-                history.add(Op(process=process[client], type="invoke", f=call[0], value=call[1]))
+                f, value, _ = rng.choice(calls)
+                open_[client] = (f, value, None, False)
+                history.add(Op(process=process[client], type="invoke", f=f, value=value))
             continue
-        f, _, result = open_.pop(client)
-        if rng.random() < 0.2:
+        f, value, result, done = open_[client]
+        answers = [r for g, _, r in calls if g == f] + list(range(0 if f in ("txn", "add") else 14))
+        rng.shuffle(answers)
+        who = process[client] if model.by_process else -1
+        fitting = [
+            Asked(f, value, r, process=who) for r in answers if acceptable(model, f, value, r)
+        ]
+        if not done:
+            legal = [call for call in fitting if model.step(state, call) is not None]
+            if legal:
+                state = model.step(state, legal[0])
+                open_[client] = (f, value, legal[0].result, True)
+                continue
+        del open_[client]
+        if not done or rng.random() < 0.1:
+            # It can never happen here, or nobody hears of it.
+            kind = "fail" if not done else "info"
+            history.add(Op(process=process[client], type=kind, f=f, value=value))  # type: ignore[arg-type]
             process[client] = max(process) + 1
             continue
+        if fitting and rng.random() < lies:
+            result = rng.choice(fitting).result
         history.add(Op(process=process[client], type="ok", f=f, value=result))
     return history
+
+
+def acceptable(model: Any, f: str, value: Any, result: Any) -> bool:
+    try:
+        model.accepts(Asked(f, value, result))
+    except UserError:
+        return False
+    return True
 
 
 def disagreements(name: str, count: int) -> tuple[list[str], dict[str, int]]:
