@@ -220,8 +220,8 @@ def random_history(name: str, rng: random.Random) -> History:
         del open_[client]
         if not done or rng.random() < 0.1:
             # It can never happen here, or nobody hears of it.
-            kind = "fail" if not done else "info"
-            history.add(Op(process=process[client], type=kind, f=f, value=value))  # type: ignore[arg-type]
+            kind: Any = "fail" if not done else "info"
+            history.add(Op(process=process[client], type=kind, f=f, value=value))
             process[client] = max(process) + 1
             continue
         if fitting and rng.random() < lies:
