@@ -161,7 +161,10 @@ def history_of(calls: list[Call]) -> History:
 
 
 def engines() -> list[Engine]:
-    return [PythonEngine()] + ([NativeEngine()] if native.available() is None else [])
+    found: list[Engine] = [PythonEngine()]
+    if native.available() is None:
+        found.append(NativeEngine())
+    return found
 
 
 def test_no_model_is_left_out() -> None:
