@@ -62,6 +62,9 @@ pub struct History {
     pub faults: Vec<Fault>,
     /// Client events: invocations and completions.
     pub events: u32,
+    /// Whoever made it has seen that no event's time is before that of an earlier one; false where
+    /// nobody has looked.
+    pub times_in_order: bool,
     /// Name of the format that it was read from; empty where it was made.
     pub format: &'static str,
     /// What was left out when a damaged file was read: only what holds whatever stood there may be

@@ -141,6 +141,9 @@ pub struct Pairer {
     /// Rows of open operations without a process.
     loose: Vec<u32>,
     nobodies: u32,
+    /// The time of the last event that has one, and whether one was before an earlier one's.
+    latest: i64,
+    back: bool,
 }
 
 impl Pairer {
@@ -154,6 +157,7 @@ impl Pairer {
     /// The history: all that is open stays open.
     pub fn finish(self) -> (History, Vec<Odd>) {
         let mut history = self.history;
+        history.times_in_order = !self.back;
         if !history.faults.is_empty() {
             // What a nemesis did is no operation, and a model need not have it.
             history.drop_unused_names();
@@ -379,6 +383,10 @@ impl Sink for Pairer {
                 event.at,
                 "more events than 32 bits can count",
             ));
+        }
+        if event.time != NO_TIME {
+            self.back |= event.time < self.latest;
+            self.latest = event.time;
         }
         if event.kind == Type::Invoke {
             self.invoke(event)

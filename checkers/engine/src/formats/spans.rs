@@ -233,6 +233,7 @@ fn rows(mut spans: Vec<Span>, processes: bool, history: &mut History) -> Result<
         event += 1;
     }
     history.events = event;
+    history.times_in_order = true;
     Ok(())
 }
 

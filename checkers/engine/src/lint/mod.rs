@@ -6,6 +6,7 @@
 
 mod file;
 mod rules;
+mod seen;
 mod values;
 
 use crate::budget::Budget;

@@ -1,9 +1,9 @@
 //! The rules that look at a history's columns.
 
-use hashbrown::hash_map::Entry;
 use rustc_hash::FxBuildHasher;
 
-use super::values::{is_message, Acts, Put, Role};
+use super::seen::Seen;
+use super::values::{is_message, role, Acts, Put, Role};
 use super::{Lint, Severity};
 use crate::budget::{Budget, Meter};
 use crate::error::Result;
@@ -34,21 +34,21 @@ const CLOCK_BACK_NS: i64 = 1_000_000;
 /// Words that do say so, whatever else stands there.
 const DEFINITE: &[&str] = &["refused"];
 
-/// All findings of all rules.
+/// All findings of all rules. A history has most of what they look for nowhere: each finds that out
+/// in a pass over columns, and makes a table of what it must only.
 pub fn all(history: &History, budget: &Budget) -> Result<Vec<Lint>> {
     let mut meter = budget.meter();
     let acts = Acts::new(history);
-    // A table of all that was written, and the times of all events.
-    budget.fits(history.len() * 24 + history.events as usize * 8)?;
-    let puts = Puts::new(&acts, &mut meter)?;
     let mut found = Vec::new();
-    found.extend(failed_write_read(&acts, &puts, &mut meter)?);
-    found.extend(puts.twice(&acts));
+    found.extend(failed_write_read(&acts, &mut meter)?);
+    found.extend(put_twice(&acts, &mut meter)?);
     found.extend(other_value(&acts, &mut meter)?);
     found.extend(nil_read(&acts, &mut meter)?);
     found.extend(indefinite_fail(&acts, &mut meter)?);
     found.extend(process_reused(history, &mut meter)?);
-    found.extend(clock_back(history, &mut meter)?);
+    if !history.times_in_order {
+        found.extend(clock_back(history, &mut meter)?);
+    }
     found.extend(never_completed(history));
     Ok(found)
 }
@@ -69,97 +69,85 @@ fn plural(count: u64, one: &str, many: &str) -> String {
     }
 }
 
-/// Who put a value somewhere.
-#[derive(Clone, Copy)]
-struct Writers {
-    /// The first row that did, and the first that may have: `OPEN` where all failed.
-    failed: u32,
-    other: u32,
-    times: u32,
-}
-
-struct Puts {
-    by: Map<Put, Writers>,
-    /// Rows that put what another row had put, in order.
-    again: Vec<u32>,
-}
-
-impl Puts {
-    fn new(acts: &Acts, meter: &mut Meter) -> Result<Puts> {
-        let mut puts = Puts {
-            by: Map::default(),
-            again: Vec::new(),
-        };
-        for row in 0..acts.history.len() {
+/// Values that were written twice, where a checker presumes that none was: messages, and what
+/// transactions append to lists or write into registers.
+fn put_twice(acts: &Acts, meter: &mut Meter) -> Result<Vec<Lint>> {
+    let h = acts.history;
+    let mut message = Lint::new("value-twice", Severity::Warning);
+    let mut txn = Lint::new("value-twice", Severity::Warning);
+    if h.fs.iter().any(|f| is_message(f) || role(f) == Role::Txn) {
+        let mut seen = Seen::default();
+        for row in 0..h.len() {
             meter.tick()?;
-            let failed = acts.history.outcome[row] == Outcome::Fail;
-            for put in acts.puts(row) {
-                let at = row as u32;
-                match puts.by.entry(put) {
-                    Entry::Vacant(entry) => {
-                        entry.insert(Writers {
-                            failed: if failed { at } else { OPEN },
-                            other: if failed { OPEN } else { at },
-                            times: u32::from(!failed),
-                        });
-                    }
-                    Entry::Occupied(mut entry) => {
-                        let writers = entry.get_mut();
-                        if failed {
-                            writers.failed = writers.failed.min(at);
-                            continue;
-                        }
-                        writers.other = writers.other.min(at);
-                        writers.times += 1;
-                        let told =
-                            acts.role(row) == Role::Txn || is_message(acts.history.f_of(row));
-                        if writers.times > 1 && told {
-                            puts.again.push(at);
-                        }
-                    }
-                }
+            if h.outcome[row] == Outcome::Fail {
+                continue;
+            }
+            let of = match acts.role(row) {
+                Role::Txn => Some(&mut txn),
+                _ if is_message(h.f_of(row)) => Some(&mut message),
+                _ => None,
+            };
+            let mut again = 0;
+            acts.each_put(row, |key, value| {
+                again += u32::from(!seen.insert(key, value))
+            });
+            if let Some(lint) = of {
+                (0..again).for_each(|_| lint.case(row, h.inv[row]));
             }
         }
-        Ok(puts)
     }
+    let first = |lint: &Lint| {
+        let row = lint.rows.first().map_or(0, |&row| row as usize);
+        let what = show(h, h.arg[row]);
+        format!("event {}: {} {what}", h.inv[row], h.f_of(row))
+    };
+    let message = message.told(|lint| {
+        let n = plural(lint.count, "message was", "messages were");
+        let first = first(lint);
+        format!("{n} sent more than once ({first}): delivered twice looks the same")
+    });
+    let txn = txn.told(|lint| {
+        let n = plural(lint.count, "transaction writes", "transactions write");
+        let first = first(lint);
+        format!("{n} a value that was written before ({first}): a read does not tell which")
+    });
+    Ok(message.into_iter().chain(txn).collect())
+}
 
-    /// Values that were written twice, where a checker presumes that none was: messages, and what
-    /// transactions append to lists or write into registers.
-    fn twice(&self, acts: &Acts) -> Vec<Lint> {
-        let h = acts.history;
-        let mut message = Lint::new("value-twice", Severity::Warning);
-        let mut txn = Lint::new("value-twice", Severity::Warning);
-        for &row in &self.again {
-            let row = row as usize;
-            if acts.role(row) == Role::Txn {
-                txn.case(row, h.inv[row]);
-            } else if is_message(h.f_of(row)) {
-                message.case(row, h.inv[row]);
-            }
+/// What only failed operations put somewhere, with the first row that did.
+fn only_failed(acts: &Acts, meter: &mut Meter) -> Result<Map<Put, u32>> {
+    let h = acts.history;
+    let mut failed: Map<Put, u32> = Map::default();
+    for row in 0..h.len() {
+        meter.tick()?;
+        if h.outcome[row] == Outcome::Fail {
+            acts.each_put(row, |key, value| {
+                failed.entry((key, value)).or_insert(row as u32);
+            });
         }
-        let first = |lint: &Lint| {
-            let row = lint.rows.first().map_or(0, |&row| row as usize);
-            let what = show(h, h.arg[row]);
-            format!("event {}: {} {what}", h.inv[row], h.f_of(row))
-        };
-        let message = message.told(|lint| {
-            let n = plural(lint.count, "message was", "messages were");
-            let first = first(lint);
-            format!("{n} sent more than once ({first}): delivered twice looks the same")
-        });
-        let txn = txn.told(|lint| {
-            let n = plural(lint.count, "transaction writes", "transactions write");
-            let first = first(lint);
-            format!("{n} a value that was written before ({first}): a read does not tell which")
-        });
-        message.into_iter().chain(txn).collect()
     }
+    for row in 0..h.len() {
+        meter.tick()?;
+        if failed.is_empty() {
+            break;
+        }
+        if h.outcome[row] != Outcome::Fail {
+            acts.each_put(row, |key, value| {
+                failed.remove(&(key, value));
+            });
+        }
+    }
+    Ok(failed)
 }
 
 /// Reads of a value that only failed operations wrote.
-fn failed_write_read(acts: &Acts, puts: &Puts, meter: &mut Meter) -> Result<Option<Lint>> {
+fn failed_write_read(acts: &Acts, meter: &mut Meter) -> Result<Option<Lint>> {
     let h = acts.history;
     let mut lint = Lint::new("failed-write-read", Severity::Warning);
+    let failed = only_failed(acts, meter)?;
+    if failed.is_empty() {
+        return Ok(None);
+    }
     let mut example = None;
     for row in 0..h.len() {
         meter.tick()?;
@@ -172,8 +160,7 @@ fn failed_write_read(acts: &Acts, puts: &Puts, meter: &mut Meter) -> Result<Opti
             if value.is_nil() || value == Val(0) {
                 return None;
             }
-            let writers = puts.by.get(&(key, value))?;
-            (writers.other == OPEN && writers.failed != OPEN).then_some((value, writers.failed))
+            failed.get(&(key, value)).map(|&writer| (value, writer))
         });
         if let Some(found) = found {
             lint.case(row, h.ret[row]);
@@ -235,23 +222,32 @@ fn other_value(acts: &Acts, meter: &mut Meter) -> Result<Option<Lint>> {
 
 /// A transaction's result is the transaction, with what was read filled in.
 fn same_shape(acts: &Acts, arg: Val, result: Val) -> bool {
-    let list = |txn| {
-        let mut ops: Vec<(bool, Val, Val)> = Vec::new();
-        acts.each_op(txn, |name, key, value| {
+    let shape = |txn| {
+        acts.ops(txn).map(|(name, key, value)| {
             let read = matches!(name, "r" | "read");
-            ops.push((read, key, if read { Val::NIL } else { value }));
-        });
-        ops
+            (read, key, if read { Val::NIL } else { value })
+        })
     };
-    list(arg) == list(result)
+    shape(arg).eq(shape(result))
 }
 
 /// Reads of nil after something was written: whether nil is "absent" or "unknown" decides.
 fn nil_read(acts: &Acts, meter: &mut Meter) -> Result<Option<Lint>> {
     let h = acts.history;
-    // Position at which the first write of a key had returned.
-    let mut written: Map<Val, u32> = Map::default();
+    let mut found: Vec<(u32, Val)> = Vec::new();
     for row in 0..h.len() {
+        meter.tick()?;
+        if h.outcome[row] == Outcome::Ok && acts.role(row) == Role::Read {
+            let (key, value) = acts.keyed(row, h.result[row]);
+            if value.is_nil() {
+                found.push((row as u32, key));
+            }
+        }
+    }
+    // Position at which the first write of a key had returned. What is invoked behind the last of
+    // those reads is before none of them.
+    let mut written: Map<Val, u32> = Map::default();
+    for row in 0..found.last().map_or(0, |&(row, _)| row as usize) {
         meter.tick()?;
         if h.outcome[row] == Outcome::Ok && acts.role(row) == Role::Write {
             let (key, _) = match h.values.as_list(h.arg[row]) {
@@ -265,14 +261,10 @@ fn nil_read(acts: &Acts, meter: &mut Meter) -> Result<Option<Lint>> {
         }
     }
     let mut lint = Lint::new("nil-read", Severity::Warning);
-    for row in 0..h.len() {
-        meter.tick()?;
-        if h.outcome[row] != Outcome::Ok || acts.role(row) != Role::Read {
-            continue;
-        }
-        let (key, value) = acts.keyed(row, h.result[row]);
+    for (row, key) in found {
+        let row = row as usize;
         let after = written.get(&key).is_some_and(|&first| first < h.inv[row]);
-        if value.is_nil() && planted!("lint-nil-anywhere", after, true) {
+        if planted!("lint-nil-anywhere", after, true) {
             lint.case(row, h.ret[row]);
         }
     }
@@ -293,9 +285,8 @@ fn indefinite_fail(acts: &Acts, meter: &mut Meter) -> Result<Option<Lint>> {
     let mut lint = Lint::new("indefinite-fail", Severity::Warning);
     // Errors repeat: each is looked at once.
     let mut known: Map<Val, bool> = Map::default();
-    for row in 0..h.len() {
+    for (row, &error) in h.error.iter().enumerate() {
         meter.tick()?;
-        let error = h.error.get(row).copied().unwrap_or(Val::NONE);
         if error.is_none() || h.outcome[row] != Outcome::Fail || acts.role(row) == Role::Read {
             continue;
         }
@@ -327,15 +318,16 @@ fn indefinite_fail(acts: &Acts, meter: &mut Meter) -> Result<Option<Lint>> {
 /// Processes that go on after an operation whose outcome they never learned.
 fn process_reused(history: &History, meter: &mut Meter) -> Result<Option<Lint>> {
     let h = history;
-    let mut ended: Map<u32, u32> = Map::default();
+    let mut ended = Seen::default();
     let mut lint = Lint::new("process-reused", Severity::Note);
     for row in 0..h.len() {
         meter.tick()?;
-        if ended.remove(&h.process[row]).is_some() {
+        let process = Val(h.process[row]);
+        if ended.remove(Val::NONE, process) {
             lint.case(row, h.inv[row]);
         }
         if h.outcome[row] == Outcome::Info {
-            ended.insert(h.process[row], row as u32);
+            ended.insert(Val::NONE, process);
         }
     }
     Ok(lint.told(|lint| {
@@ -352,8 +344,9 @@ fn process_reused(history: &History, meter: &mut Meter) -> Result<Option<Lint>> 
 /// Events whose time is before that of an event before them.
 fn clock_back(history: &History, meter: &mut Meter) -> Result<Option<Lint>> {
     let h = history;
-    let mut times = vec![(NO_TIME, 0u32); 0];
-    times.resize(h.events as usize, (NO_TIME, 0));
+    meter.budget().fits(h.events as usize * 16)?;
+    let mut times = Vec::new();
+    times.resize(h.events as usize, (NO_TIME, 0u32));
     for row in 0..h.len() {
         meter.tick()?;
         for (event, time) in [(h.inv[row], h.inv_ns[row]), (h.ret[row], h.ret_ns[row])] {

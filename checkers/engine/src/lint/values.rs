@@ -58,27 +58,26 @@ impl<'a> Acts<'a> {
         self.roles.get(at).copied().unwrap_or(Role::Other)
     }
 
-    /// What the operation puts where, if it happens.
-    pub fn puts(&self, row: usize) -> SmallVec<[Put; 4]> {
+    /// Call `each` with the key and the value of all that the operation puts somewhere, if it
+    /// happens.
+    #[inline]
+    pub fn each_put(&self, row: usize, mut each: impl FnMut(Val, Val)) {
         let h = self.history;
         let (key, arg) = (h.key[row], h.arg[row]);
-        let mut puts = SmallVec::new();
         match self.role(row) {
-            Role::Write | Role::Add if !arg.is_nil() => puts.push((key, arg)),
+            Role::Write | Role::Add if !arg.is_nil() => each(key, arg),
             Role::Cas => {
                 if let Some(&[_, new]) = h.values.as_list(arg) {
-                    puts.push((key, new));
+                    each(key, new);
                 }
             }
-            Role::Txn => self.each_op(arg, |name, key, value| {
-                // Registers whose operations are called read and write are not told apart by value.
-                if matches!(name, "w" | "append") {
-                    puts.push((key, value));
-                }
-            }),
+            // Registers whose operations are called read and write are not told apart by value.
+            Role::Txn => self
+                .ops(arg)
+                .filter(|(name, ..)| matches!(*name, "w" | "append"))
+                .for_each(|(_, key, value)| each(key, value)),
             _ => {}
         }
-        puts
     }
 
     /// Which values it says it saw where.
@@ -92,28 +91,26 @@ impl<'a> Acts<'a> {
                 let items = h.values.as_items(result).unwrap_or(&[]);
                 sees.extend(items.iter().map(|&item| (key, item)));
             }
-            Role::Txn => self.each_op(result, |name, key, value| {
-                if matches!(name, "r" | "read") {
+            Role::Txn => {
+                for (_, key, value) in self.ops(result).filter(|op| matches!(op.0, "r" | "read")) {
                     sees.push((key, value));
                     let items = h.values.as_items(value).unwrap_or(&[]);
                     sees.extend(items.iter().map(|&item| (key, item)));
                 }
-            }),
+            }
             _ => {}
         }
         sees
     }
 
-    /// Call `each` with name, key and value of each operation of a transaction.
-    pub fn each_op(&self, txn: Val, mut each: impl FnMut(&str, Val, Val)) {
+    /// Name, key and value of each operation of a transaction.
+    pub fn ops(&self, txn: Val) -> impl Iterator<Item = (&'a str, Val, Val)> {
         let values = &self.history.values;
-        for &op in values.as_list(txn).unwrap_or(&[]) {
-            if let Some(&[name, key, value]) = values.as_list(op) {
-                if let Some(name) = values.as_name(name) {
-                    each(name, key, value);
-                }
-            }
-        }
+        let ops = values.as_list(txn).unwrap_or(&[]).iter();
+        ops.filter_map(|&op| match values.as_list(op) {
+            Some(&[name, key, value]) => Some((values.as_name(name)?, key, value)),
+            _ => None,
+        })
     }
 
     /// The key of a read or a write and the value that it read or wrote, a tuple [key value] as
