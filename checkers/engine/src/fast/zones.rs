@@ -183,7 +183,12 @@ fn unwritten(cut: Cut, all: &mut [Cluster], meter: &mut Meter) -> Result<Option<
             continue;
         }
         if cluster.reads == 0 && cluster.low == OPEN {
-            cluster.source = planted!("zones-lost-write-counts", NO, cluster.source);
+            // A zone as if it had returned at once.
+            planted!(
+                "zones-lost-write-counts",
+                cluster.source = NO,
+                cluster.low = cluster.high + 1
+            );
             continue;
         }
         let late = cluster.source == NO || cluster.low <= cut.inv(cluster.source) + 1;
