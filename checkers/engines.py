@@ -12,7 +12,7 @@ from dissensus.checkers.models import make_model
 from dissensus.checkers.native import NativeEngine, Watch
 from dissensus.checkers.second import confirmed
 from dissensus.checkers.story import tell
-from dissensus.checkers.verifier import verify
+from dissensus.checkers.verifier import LEGAL, verify
 from dissensus.harness.checker import Budget, Engine, Judge, RunView
 from dissensus.harness.errors import UserError, unknown_name
 from dissensus.harness.verdict import Validity, Verdict
@@ -26,9 +26,16 @@ _told: list[str] = []
 """What was said already."""
 
 
-def choose(name: str | None = None, *, threads: int = 0, watch: Watch | None = None) -> Engine:
+def choose(
+    name: str | None = None,
+    *,
+    threads: int = 0,
+    watch: Watch | None = None,
+    orders: bool = False,
+) -> Engine:
     """The engine of a name; by default the native one, or else the other with a line on stderr.
-    Raises UserError for one that is not there.
+    `orders`: that of a legal history is asked for, which only the native one can give. Raises
+    UserError for one that is not there.
     """
     if name is not None and name not in NAMES:
         raise unknown_name("engine", name, NAMES)
@@ -36,7 +43,7 @@ def choose(name: str | None = None, *, threads: int = 0, watch: Watch | None = N
         return PythonEngine()
     why = native.available()
     if why is None:
-        return NativeEngine(threads=threads, watch=watch)
+        return NativeEngine(threads=threads, watch=watch, orders=orders)
     if name == "native":
         raise UserError(f"{why}: install Rust (cargo) and Dissensus again, or use --engine python")
     if why not in _told:
@@ -82,12 +89,13 @@ def reverified(run: RunView, verdict: Verdict) -> Verdict:
     answer, or the history is long, by the native engine's. Where it contradicts all of them, nobody
     is accused: UNKNOWN, and a disagreement.
     """
-    if verdict.validity is not Validity.INVALID:
+    if not verdict.certificates and verdict.validity is not Validity.INVALID:
         return verdict
     refuted = []
     for certificate in verdict.certificates:
         by_engine = certificate.reverified
-        if by_engine is not None and len(run.history) > VERIFIED_MAX:
+        trusted = by_engine is not None or certificate.kind in LEGAL
+        if len(run.history) > VERIFIED_MAX and trusted:
             holds: bool | None = by_engine
             why = "the engine's own verifier"
         else:
@@ -100,9 +108,10 @@ def reverified(run: RunView, verdict: Verdict) -> Verdict:
     if not stand:
         why = refuted[0] if refuted else "there is no certificate"
         verdict.disagreement = True
+        said = verdict.validity.value
         verdict.validity = Validity.UNKNOWN
         verdict.reason = (
-            f"{verdict.engine or verdict.checker} says INVALID ({verdict.reason}), and the "
+            f"{verdict.engine or verdict.checker} says {said} ({verdict.reason}), and the "
             f"verifier contradicts: {why}; please report this run"
         )
     return verdict

@@ -254,6 +254,8 @@ class _Object(msgspec.Struct):
     visited: int = 0
     blocked: int = -1
     why: str = ""
+    order: list[int] = []
+    """Its rows in a legal order, where that was asked for."""
     proven: int = 0
     returns: int = 0
 
@@ -298,7 +300,7 @@ class _Report(msgspec.Struct):
     configurations: int = 0
     cpu_ns: int = 0
     objects: list[_Object] = []
-    """Those that are not legal."""
+    """Those that are not legal; all, where orders were asked for."""
     legal: int = 0
     """Objects that are."""
     algorithms: dict[str, int] = {}
@@ -319,10 +321,15 @@ class NativeEngine:
 
     name = "native"
 
-    def __init__(self, *, threads: int = 0, watch: Watch | None = None) -> None:
-        """`threads`: 0 is one for each core. `watch` is called while it works."""
+    def __init__(
+        self, *, threads: int = 0, watch: Watch | None = None, orders: bool = False
+    ) -> None:
+        """`threads`: 0 is one for each core. `watch` is called while it works. `orders`: what is
+        VALID carries the order that shows it, which costs time and memory.
+        """
         self._threads = threads
         self._watch = watch
+        self._orders = orders
 
     def check(self, history: History, model: Judge, budget: Budget) -> Verdict:
         """VALID, INVALID with a certificate per object (at most three), or UNKNOWN with how far it
@@ -358,6 +365,7 @@ class NativeEngine:
                 configurations=None,
                 threads=self._threads,
                 certificates=CERTIFICATES_MAX,
+                orders=self._orders,
                 watch=self._watch,
             )
         except ValueError as error:
@@ -376,7 +384,7 @@ class NativeEngine:
     def _of_objects(self, model: Model, report: _Report, history: History) -> Verdict:
         bad = [found for found in report.objects if found.answer == "illegal"]
         unknown = [found for found in report.objects if found.answer == "unknown"]
-        keys = report.legal + len(report.objects)
+        keys = report.legal + len(bad) + len(unknown)
         verdict = Verdict(
             checker="linearizability",
             validity=Validity.VALID,
@@ -399,6 +407,8 @@ class NativeEngine:
             verdict.reason = (
                 f"{len(history)} operations on {keys} keys are linearizable as {model.name}"
             )
+            if self._orders:
+                verdict.certificates = [_linearization(history, model, report.objects)]
         return verdict
 
 
@@ -430,6 +440,26 @@ def _certificate(history: History, model: Model, found: _Certificate) -> Certifi
     )
     tell(history, certificate)
     return certificate
+
+
+def _linearization(history: History, model: Model, objects: list[_Object]) -> Certificate:
+    """One order of all operations. Each object's is walked along the time: an operation takes place
+    at its invocation or when the one before it does, whichever is later. That is before its return,
+    so that the places of all objects together keep real time (Herlihy and Wing's locality).
+    """
+    places: list[tuple[int, int]] = []
+    for found in objects:
+        latest = -1
+        for row in found.order:
+            latest = max(latest, history.inv[row])
+            places.append((latest, row))
+    # Rows of one object that are placed at the same time stay in their order.
+    places.sort(key=lambda place: place[0])
+    return Certificate(
+        kind="linearization",
+        summary=f"{len(places)} operations in an order that is legal and keeps real time",
+        data={"model": model.name, "order": [row for _, row in places]},
+    )
 
 
 def objects_text(model: Model, found: list[_Object]) -> str:

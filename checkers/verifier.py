@@ -16,6 +16,9 @@ from dissensus.harness.checker import RunView
 from dissensus.harness.history import OK
 from dissensus.harness.verdict import Certificate, Contradiction, OverBudget
 
+LEGAL = ("linearization", "serial-order")
+"""Kinds of certificates that say VALID; all others say INVALID."""
+
 
 def verify(run: RunView, certificate: Certificate) -> tuple[bool | None, str]:
     """(True, "") where the certificate holds, (False, why) where it does not, (None, why) where it

@@ -222,7 +222,10 @@ def _consistent(txn: Txn, *, lists: bool) -> bool:
 def serial_order(history: History, certificate: Certificate) -> None:
     """One after the other in this order, every transaction reads what it read."""
     data = certificate.data
-    lists = options_of(data["model"])[0] == "list-append"
+    kind, options = options_of(data["model"])
+    lists, level = kind == "list-append", options.get("level", "strict")
+    timed = level.startswith("str") or level == "PL-SS"
+    require(data["strict"] or not timed, f"the order does not keep what {level} asks for")
     state: dict[str, Any] = {}
     latest, order = -1, data["order"]
     require(len(set(order)) == len(order), "a row stands there twice")

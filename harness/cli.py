@@ -1,5 +1,5 @@
-"""The command line: `dissensus run`, `check`, `demo`, `report`, `heal`, `systems`, `faults`,
-`doctor`.
+"""The command line: `dissensus run`, `check`, `verify`, `demo`, `report`, `heal`, `systems`,
+`faults`, `doctor`.
 
 This module holds the table of commands and turns errors into exit codes; each command lives in a
 module of its own that is imported when it is called, so that `dissensus --help` loads nothing but
@@ -21,6 +21,7 @@ COMMANDS = {
     "demo": ("dissensus.harness.cli_demo:demo", "Two runs of the bundled Raft, right and wrong."),
     "run": ("dissensus.harness.cli_run:run", "Run a system under faults and judge it."),
     "check": ("dissensus.harness.cli_check:check", "Judge a run or a history."),
+    "verify": ("dissensus.harness.cli_verify:verify", "Check the certificates of a verdict again."),
     "convert": ("dissensus.harness.cli_convert:convert", "Write a history in another form."),
     "lint": ("dissensus.harness.cli_convert:lint", "Say what is odd about a history."),
     "report": ("dissensus.harness.cli_check:report", "Draw the report of a run again."),

@@ -68,7 +68,12 @@ def check(place: Path, form: str, availability: float | None, **options: Any) ->
 
         return check_history(place, asked, form)
     run, found, drawn = judge_run(place, asked, availability)
-    keep_certificates(asked, found.verdicts)
+    if asked.certificate is not None:
+        from dissensus.checkers import certificates
+        from dissensus.harness import store
+
+        events = store.find(place) / store.EVENTS
+        certificates.write(asked.certificate, events, found.verdicts, operations=len(run.history))
     if form == "json":
         print_json(found)
     else:
@@ -120,19 +125,6 @@ def parse_bytes(text: str) -> int:
     return int(float(found[1]) * 1000 ** ("kMGT".find(found[2]) + 1 if found[2] else 0))
 
 
-def keep_certificates(asked: Asked, verdicts: list[Verdict]) -> None:
-    """Write the certificates into the file that was asked for; never over one."""
-    import msgspec
-
-    if asked.certificate is None:
-        return
-    certificates = [c for verdict in verdicts for c in verdict.certificates]
-    if not certificates:
-        return
-    with asked.certificate.open("xb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(certificates), indent=2) + b"\n")
-
-
 @click.command(short_help="Draw the report of a run again.")
 @click.argument("place", type=click.Path(path_type=Path))
 def report(place: Path) -> None:
@@ -176,7 +168,8 @@ def judge_run(
     run = store.load(folder)
     if asked.model is not None:
         run.header["model"] = asked.model
-    engine = choose(asked.engine, threads=asked.threads)
+    orders = asked.certificate is not None
+    engine = choose(asked.engine, threads=asked.threads, orders=orders)
     verdicts = judge(
         run, asked.budget, availability=availability, engine=engine, confirm=asked.confirm
     )

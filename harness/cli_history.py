@@ -55,10 +55,10 @@ def check_history(place: Path, asked: Asked, form: str) -> int:
     """Judge the history at a place and show what was found; the exit code."""
     from dissensus.checkers import native
     from dissensus.checkers.engines import choose
-    from dissensus.harness.cli_check import keep_certificates
 
     progress = Progress() if form == "text" and sys.stderr.isatty() else None
-    engine = choose(asked.engine, threads=asked.threads, watch=progress)
+    orders = asked.certificate is not None
+    engine = choose(asked.engine, threads=asked.threads, watch=progress, orders=orders)
     history, lints, label, format = read(place, asked, progress, by_python=engine.name == "python")
     model, name, because = model_of(history, asked.model)
     verdict = judged(history, model, asked, engine)
@@ -72,7 +72,17 @@ def check_history(place: Path, asked: Asked, form: str) -> int:
     else:
         figures = counted(history)
     vacuous = reasons(figures)
-    keep_certificates(asked, [verdict])
+    if asked.certificate is not None:
+        from dissensus.checkers import certificates
+
+        certificates.write(
+            asked.certificate,
+            place,
+            [verdict],
+            operations=len(history),
+            model=model.name,
+            salvage=asked.salvage,
+        )
     found = composed(verdict, vacuous)
     result = Found(
         file=str(place),

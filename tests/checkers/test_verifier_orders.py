@@ -263,7 +263,7 @@ def test_orders_are_replayed() -> None:
     history = History.from_ops(ops)
 
     def order(*rows: int) -> Certificate:
-        data = {"model": "queue", "key": None, "order": list(rows)}
+        data = {"model": "queue", "order": list(rows)}
         return Certificate(kind="linearization", summary="", data=data)
 
     linearization(history, order(0, 1, 2))
