@@ -11,7 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dissensus.checkers import verifier_folds, verifier_orders, verifier_txns
+from dissensus.checkers import (
+    verifier_folds,
+    verifier_orders,
+    verifier_sessions,
+    verifier_txns,
+)
 from dissensus.harness.checker import RunView
 from dissensus.harness.history import OK
 from dissensus.harness.verdict import Certificate, Contradiction, OverBudget
@@ -102,6 +107,8 @@ RULES: dict[str, Callable[[RunView, Certificate], None]] = {
     "txn-anomaly": lambda run, c: verifier_txns.anomaly(run.history, c),
     "serial-order": lambda run, c: verifier_txns.serial_order(run.history, c),
     "fold": lambda run, c: verifier_folds.fold(run.history, c),
+    "session-cycle": lambda run, c: verifier_sessions.cycle(run.history, c),
+    "session-garbage": lambda run, c: verifier_sessions.garbage(run.history, c),
     "linearization": lambda run, c: verifier_orders.linearization(run.history, c),
     "agreement": _reported,
     "election-safety": _reported,

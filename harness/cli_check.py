@@ -38,6 +38,11 @@ JEPSEN_FILES = ("test.jepsen", "history.edn", "test.fressian", "history.txt")
     "--confirm", is_flag=True, help="Ask a second engine however many operations there are."
 )
 @click.option(
+    "--strongest",
+    is_flag=True,
+    help="Say of every level of consistency whether it holds. The exit code is still the model's.",
+)
+@click.option(
     "--salvage", is_flag=True, help="Judge what can be read of a file that is damaged or cut."
 )
 @click.option(
@@ -67,6 +72,10 @@ def check(place: Path, form: str, availability: float | None, **options: Any) ->
         from dissensus.harness.cli_history import check_history
 
         return check_history(place, asked, form)
+    if asked.strongest:
+        from dissensus.harness.errors import UserError
+
+        raise UserError("--strongest is for a history from elsewhere, and this is a run")
     run, found, drawn = judge_run(place, asked, availability)
     if asked.certificate is not None:
         from dissensus.checkers import certificates
@@ -90,6 +99,7 @@ class Asked(NamedTuple):
     engine: str | None = None
     confirm: bool = False
     salvage: bool = False
+    strongest: bool = False
     certificate: Path | None = None
 
 
@@ -111,6 +121,7 @@ def asked_of(options: dict[str, Any]) -> Asked:
         engine=options["engine"],
         confirm=options["confirm"],
         salvage=options["salvage"],
+        strongest=options["strongest"],
         certificate=certificate,
     )
 

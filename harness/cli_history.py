@@ -49,6 +49,8 @@ class Found(msgspec.Struct, kw_only=True):
     validity: str
     exit_code: int
     verdicts: list[Verdict]
+    lattice: Any = None
+    """Where all levels stand, where that was asked for."""
 
 
 def check_history(place: Path, asked: Asked, form: str) -> int:
@@ -71,6 +73,11 @@ def check_history(place: Path, asked: Asked, form: str) -> int:
         place /= native.about(history).file or ""
     else:
         figures = counted(history)
+    lattice = None
+    if asked.strongest:
+        from dissensus.harness.cli_strongest import lattice_of
+
+        lattice = lattice_of(history, verdict, name, asked)
     vacuous = reasons(figures)
     if asked.certificate is not None:
         from dissensus.checkers import certificates
@@ -95,6 +102,7 @@ def check_history(place: Path, asked: Asked, form: str) -> int:
         validity=found.validity,
         exit_code=found.exit_code,
         verdicts=found.verdicts,
+        lattice=lattice,
     )
     if form == "json":
         print_json(result)
@@ -262,6 +270,10 @@ def show(found: Found, figures: Summary) -> None:
         click.echo(f"and {len(found.lints) - LINTS_SHOWN} more: dissensus lint {found.file}")
     first, beside = found.verdicts
     show_verdict(first)
+    if found.lattice is not None:
+        from dissensus.harness.cli_strongest import show as show_lattice
+
+        show_lattice(found.lattice)
     if beside.vacuous:
         click.echo(plain(f"vacuous: {'; '.join(beside.vacuous)}"))
     if found.label:

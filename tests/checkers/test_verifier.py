@@ -39,7 +39,8 @@ STALE = """
 def test_it_is_short_and_shares_nothing_with_the_engine(root: Path) -> None:
     """Each program that checks a kind of claim; the first only looks up which one that is."""
     programs = sorted((root / "checkers").glob("verifier*.py"))
-    named = [f"verifier_{name}" for name in ("folds", "objects", "orders", "txns")]
+    kinds = ("folds", "objects", "orders", "sessions", "txns")
+    named = [f"verifier_{name}" for name in kinds]
     assert [path.stem for path in programs] == ["verifier", *named]
     for path in programs:
         text = path.read_text()
