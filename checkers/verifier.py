@@ -11,12 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dissensus.checkers import (
-    verifier_folds,
-    verifier_orders,
-    verifier_sessions,
-    verifier_txns,
-)
+from dissensus.checkers import verifier_folds, verifier_orders, verifier_sessions, verifier_txns
 from dissensus.harness.checker import RunView
 from dissensus.harness.history import OK
 from dissensus.harness.verdict import Certificate, Contradiction, OverBudget
