@@ -8,6 +8,7 @@ module is loaded that this does not need.
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from dissensus.harness.verdict import Verdict
 
 if TYPE_CHECKING:
     from dissensus.checkers.native import NativeHistory, Oddity, Summary, Watch
-    from dissensus.harness.checker import Engine, Judge
+    from dissensus.harness.checker import Budget, Engine, Judge
     from dissensus.harness.cli_check import Asked
     from dissensus.harness.history import History
     from dissensus.harness.store import VerdictFile
@@ -61,7 +62,16 @@ def check_history(place: Path, asked: Asked, form: str) -> int:
     progress = Progress() if form == "text" and sys.stderr.isatty() else None
     orders = asked.certificate is not None
     engine = choose(asked.engine, threads=asked.threads, watch=progress, orders=orders)
-    history, lints, label, format = read(place, asked, progress, by_python=engine.name == "python")
+    began = time.process_time()
+    try:
+        history, lints, label, format = read(
+            place, asked, progress, by_python=engine.name == "python"
+        )
+    except (MemoryError, TimeoutError) as stopped:
+        if progress is not None:
+            progress.clear()
+        return unread(place, asked, form, str(stopped))
+    asked = asked._replace(budget=left_of(asked.budget, time.process_time() - began))
     model, name, because = model_of(history, asked.model)
     verdict = judged(history, model, asked, engine)
     if progress is not None:
@@ -109,6 +119,37 @@ def check_history(place: Path, asked: Asked, form: str) -> int:
     else:
         show(result, figures)
     return result.exit_code
+
+
+def unread(place: Path, asked: Asked, form: str, why: str) -> int:
+    """Nothing can be said of a history that the budget does not suffice to read."""
+    from dissensus.checkers.native import Summary
+    from dissensus.harness.verdict import ExitCode, Validity
+
+    verdict = Verdict(
+        checker="reader", validity=Validity.UNKNOWN, reason=f"the budget is used up: {why}"
+    )
+    found = Found(
+        file=str(place),
+        format="",
+        operations=0,
+        model=asked.model or "",
+        model_because="asked for with --model" if asked.model else "none: it was not read",
+        validity=Validity.UNKNOWN.value,
+        exit_code=ExitCode.UNKNOWN,
+        verdicts=[verdict],
+    )
+    if form == "json":
+        print_json(found)
+    else:
+        click.secho(plain(found.file), bold=True)
+        show_verdict(verdict)
+    return found.exit_code
+
+
+def left_of(budget: Budget, used_s: float) -> Budget:
+    """What is left of a budget when the history has been read."""
+    return msgspec.structs.replace(budget, seconds=max(0.0, budget.seconds - used_s))
 
 
 # -- the parts of it -----------------------------------------------------------------------------

@@ -92,6 +92,27 @@ impl History {
         self.process.is_empty()
     }
 
+    /// What a row takes in the columns that every history has.
+    pub const ROW_BYTES: usize = 43;
+
+    /// Make room for so many rows in all; without it a column grows as it needs to.
+    pub fn reserve(&mut self, rows: usize) {
+        fn to<T>(column: &mut Vec<T>, rows: usize) {
+            // Where there is not so much memory, the rows that come may need less.
+            let _ = column.try_reserve_exact(rows.saturating_sub(column.len()));
+        }
+        to(&mut self.process, rows);
+        to(&mut self.f, rows);
+        to(&mut self.key, rows);
+        to(&mut self.arg, rows);
+        to(&mut self.result, rows);
+        to(&mut self.outcome, rows);
+        to(&mut self.inv, rows);
+        to(&mut self.ret, rows);
+        to(&mut self.inv_ns, rows);
+        to(&mut self.ret_ns, rows);
+    }
+
     /// The place of a name in `fs`, a new one if it was never seen.
     pub fn name(&mut self, f: &str) -> u16 {
         match self.fs.iter().position(|name| name == f) {

@@ -23,7 +23,7 @@ pub use detect::Format;
 pub use pair::Odd;
 pub use source::Source;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Stop};
 use crate::error::{Error, Place, Result};
 use crate::history::History;
 use crate::spec::Spec;
@@ -50,7 +50,15 @@ pub fn read(source: Source<'_>, options: &Options, budget: &Budget) -> Result<Hi
     };
     let mut pairer = Pairer::new(options.salvage);
     let read = read_into(format, source, options, &mut pairer, budget);
-    let (end, about) = read.map_err(|error| located(error, format, source))?;
+    let (end, about) = read.map_err(|error| match error.stop {
+        Some(Stop::Interrupted) => error,
+        Some(stop) => {
+            let events = pairer.history.events.max(pairer.history.len() as u32);
+            let message = format!("{} ran out after {events} events were read", stop.text());
+            Error { message, ..error }
+        }
+        None => located(error, format, source),
+    })?;
     let (mut history, odd) = pairer.finish();
     history.about = about;
     history.format = format.name();

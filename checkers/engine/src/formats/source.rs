@@ -32,6 +32,17 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Its size, where that is known before it is read.
+    pub fn size(&self) -> Option<u64> {
+        match *self {
+            Source::Bytes(bytes) => Some(bytes.len() as u64),
+            Source::Path(path) => {
+                let about = path.metadata().ok()?;
+                about.is_file().then_some(about.len())
+            }
+        }
+    }
+
     /// The place of an offset: line and column where the source can be read again.
     pub fn place(&self, offset: u64) -> Place {
         self.places(&[offset]).pop().unwrap_or(Place::Byte(offset))
@@ -95,17 +106,24 @@ pub struct Window<'a> {
     /// Offset of `buffer[0]` in the source.
     base: u64,
     pub eof: bool,
+    /// Size of the source, where that is known.
+    pub size: Option<u64>,
 }
 
 impl<'a> Window<'a> {
     pub fn open(source: Source<'a>) -> Result<Window<'a>> {
+        let size = source.size();
+        // A small file needs no whole block; the byte more is where its end is found.
+        let small = size.and_then(|size| usize::try_from(size).ok());
+        let room = small.map_or(BLOCK_BYTES, |size| BLOCK_BYTES.min(size.max(4095) + 1));
         let mut window = Window {
             reader: source.reader()?,
-            buffer: vec![0; BLOCK_BYTES],
+            buffer: vec![0; room],
             start: 0,
             end: 0,
             base: 0,
             eof: false,
+            size,
         };
         window.more()?;
         Ok(window)

@@ -44,12 +44,17 @@ pub fn drive<R: Reader, S: Sink>(
     let mut window = Window::open(source)?;
     // In a hole: nothing was read since it began.
     let mut lost = false;
+    let mut expected = false;
     // Behind something unreadable whose line goes on.
     let mut skip = false;
     loop {
         meter.look()?;
         room(sink.history())?;
         let base = window.offset();
+        if !expected && base > 0 {
+            expected = true;
+            expect(sink.history(), base, window.size, budget);
+        }
         let mut c = Cursor {
             bytes: window.bytes(),
             at: 0,
@@ -115,6 +120,21 @@ fn skip_line(c: &mut Cursor, from: usize) -> bool {
     let found = memchr::memchr(b'\n', c.bytes.get(from..).unwrap_or(&[]));
     c.at = found.map_or(c.bytes.len(), |n| from + n + 1);
     found.is_some()
+}
+
+/// Make room for the rows of the whole source, by those of its beginning.
+fn expect(history: &mut History, read: u64, size: Option<u64>, budget: &Budget) {
+    let Some(size) = size.filter(|&size| size > read) else {
+        return;
+    };
+    let rows = history.len() as u128 * u128::from(size) / u128::from(read.max(1));
+    // A little more than that: a column that grows once more is copied.
+    let Ok(rows) = usize::try_from(rows + rows / 32) else {
+        return;
+    };
+    if budget.has_room(rows.saturating_mul(History::ROW_BYTES)) {
+        history.reserve(rows);
+    }
 }
 
 fn room(history: &History) -> Result<()> {
