@@ -123,7 +123,6 @@ def check_history(place: Path, asked: Asked, form: str) -> int:
 
 def unread(place: Path, asked: Asked, form: str, why: str) -> int:
     """Nothing can be said of a history that the budget does not suffice to read."""
-    from dissensus.checkers.native import Summary
     from dissensus.harness.verdict import ExitCode, Validity
 
     verdict = Verdict(

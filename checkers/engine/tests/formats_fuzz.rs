@@ -1,14 +1,32 @@
-//! Damaged files through every reader: an error or a history, never a crash; and the fast path says
-//! what the general reader says.
+//! Damaged files through every reader, and what can be read through the check: an error or a
+//! verdict, never a crash, more than 5 s or more than 1 GB; and the fast path says what the general
+//! reader says.
 //!
 //! FUZZ=1000000 cargo test --release --test formats_fuzz -- --ignored --nocapture
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use dissensus_engine::budget::Budget;
-use dissensus_engine::formats::{read, Options, Source};
+use dissensus_engine::budget::{peak_bytes, reset_peak, Budget};
+use dissensus_engine::check;
+use dissensus_engine::error::{Error, Result};
+use dissensus_engine::formats::{prepare, read, Options, Source};
 use dissensus_engine::history::History;
+use dissensus_engine::lint;
+use dissensus_engine::model::Judge;
+use dissensus_engine::models;
+use dissensus_engine::spec::Spec;
+use dissensus_engine::txn::{self, txns::Workload};
 use dissensus_engine::values::Val;
+use dissensus_engine::verdict::Answer;
+
+/// What one file may take: an answer after that is a failure.
+const TIME: Duration = Duration::from_secs(5);
+const BYTES: usize = 1_000_000_000;
+/// What its check may take: an answer after that is UNKNOWN.
+const CHECK_NS: u64 = 20_000_000;
+const CHECK_BYTES: usize = 100_000_000;
+const CHECK_CONFIGURATIONS: u64 = 2_000;
 
 struct Random(u64);
 
@@ -39,10 +57,22 @@ fn corpus() -> Vec<Vec<u8>> {
         .map(|path| std::fs::read(path).unwrap())
         .collect();
     assert!(files.len() >= 12, "{paths:?}");
+    files.push(unhexed(include_str!(
+        "../../../tests/checkers/formats/run.jepsen.hex"
+    )));
     for shape in 0..4 {
         files.push(regular(shape).into_bytes());
     }
     files
+}
+
+fn unhexed(text: &str) -> Vec<u8> {
+    let digits: Vec<char> = text.chars().filter(char::is_ascii_hexdigit).collect();
+    let byte = |pair: &[char]| {
+        let text: String = pair.iter().collect();
+        u8::from_str_radix(&text, 16).unwrap()
+    };
+    digits.chunks(2).map(byte).collect()
 }
 
 /// Lines alike, in one of some shapes.
@@ -180,36 +210,117 @@ fn shown(h: &History) -> String {
     out
 }
 
-fn outcome(bytes: &[u8], general: bool, salvage: bool) -> (bool, String) {
+fn of(bytes: &[u8], general: bool, salvage: bool) -> Result<History> {
     let options = Options {
         general,
         salvage,
         ..Options::default()
     };
-    match read(Source::Bytes(bytes), &options, &Budget::unlimited()) {
-        Ok(history) => (true, shown(&history)),
+    read(Source::Bytes(bytes), &options, &Budget::unlimited())
+}
+
+fn outcome(found: &Result<History>) -> (bool, String) {
+    match found {
+        Ok(history) => (true, shown(history)),
         Err(error) => (false, error.to_string()),
     }
 }
+
+/// What a check says of a history: "legal", "illegal", "unknown", or "refused" where no model has
+/// its operations.
+fn judged(mut history: History) -> &'static str {
+    prepare(&mut history, None);
+    let budget = Budget::new(CHECK_NS, CHECK_BYTES, CHECK_CONFIGURATIONS);
+    let word = |legal: bool| if legal { "legal" } else { "illegal" };
+    let verdict = || -> Result<&'static str> {
+        lint::json(&lint::of_history(&history, &budget)?);
+        let spec = Spec::parse(&history.guess.model)?;
+        let workload = match spec.name.as_str() {
+            "list-append" => Some(Workload::ListAppend),
+            "rw-register" => Some(Workload::RwRegister),
+            _ => None,
+        };
+        if let Some(workload) = workload {
+            let found = txn::judge(&history, workload, &budget)?;
+            found.json(&history);
+            return Ok(word(found.anomalies.is_empty()));
+        }
+        match models::make(&spec)? {
+            Judge::Object(model) => {
+                let options = check::Options {
+                    threads: 1,
+                    ..check::Options::default()
+                };
+                let report = check::check(&history, &*model, &options, &budget)?;
+                let any = |is: fn(&Answer) -> bool| report.objects.iter().any(|o| is(&o.answer));
+                Ok(if any(|answer| matches!(answer, Answer::Illegal(_))) {
+                    "illegal"
+                } else if any(|answer| matches!(answer, Answer::Unknown { .. })) {
+                    "unknown"
+                } else {
+                    "legal"
+                })
+            }
+            Judge::Fold(fold) => {
+                let found = fold.judge(&history, &mut budget.meter());
+                Ok(word(found.map_err(Error::from)?.is_empty()))
+            }
+            Judge::Transactions(_) => Ok("refused"),
+        }
+    };
+    verdict().unwrap_or_else(|error| match error.stop {
+        Some(_) => "unknown",
+        None => "refused",
+    })
+}
+
+const VERDICTS: [&str; 4] = ["legal", "illegal", "unknown", "refused"];
 
 fn fuzz(count: usize, seed: u64) {
     let corpus = corpus();
     let mut random = Random(seed);
     let (mut read, mut refused, mut kept) = (0, 0, 0);
+    let mut verdicts = [0usize; VERDICTS.len()];
+    let (mut longest, mut most) = (Duration::ZERO, 0);
     for turn in 0..count {
         let file = &corpus[turn % corpus.len()];
         let other = &corpus[random.below(corpus.len())];
         let bytes = mutate(file, other, &mut random);
         let salvage = turn % 3 == 0;
-        let fast = outcome(&bytes, false, salvage);
-        let slow = outcome(&bytes, true, salvage);
-        assert_eq!(fast, slow, "{:?}", String::from_utf8_lossy(&bytes));
+        reset_peak();
+        let from = Instant::now();
+        let found = of(&bytes, false, salvage);
+        let fast = outcome(&found);
+        if let Ok(history) = found {
+            let verdict = judged(history);
+            let at = VERDICTS.iter().position(|known| *known == verdict);
+            verdicts[at.unwrap()] += 1;
+        }
+        longest = longest.max(from.elapsed());
+        most = most.max(peak_bytes());
+        let text = || String::from_utf8_lossy(&bytes).into_owned();
+        assert!(
+            longest < TIME && most < BYTES,
+            "{longest:?} {most} {:?}",
+            text()
+        );
+        let slow = outcome(&of(&bytes, true, salvage));
+        assert_eq!(fast, slow, "{:?}", text());
         read += usize::from(fast.0);
         refused += usize::from(!fast.0);
         kept += usize::from(fast.1.matches('\n').count() > 1);
     }
-    println!("{count} files: {read} read, {refused} refused, {kept} with operations");
+    println!(
+        "figure: {count} damaged files: {read} read, {refused} refused, {kept} with operations; \
+         the worst took {} ms and {} kB",
+        longest.as_millis(),
+        most / 1_000
+    );
+    let told = VERDICTS.iter().zip(verdicts);
+    let told: Vec<String> = told.map(|(word, n)| format!("{n} {word}")).collect();
+    println!("figure: of those read: {}", told.join(", "));
     assert!(read * 10 > count && refused * 10 > count && kept * 20 > count);
+    assert!(verdicts[0] * 50 > count && verdicts[1] * 50 > count);
 }
 
 #[test]
@@ -232,8 +343,8 @@ fn many_damaged_files() {
 #[test]
 fn whole_files_are_read_alike() {
     for bytes in corpus() {
-        let fast = outcome(&bytes, false, false);
+        let fast = outcome(&of(&bytes, false, false));
         assert!(fast.0, "{}: {}", fast.1, String::from_utf8_lossy(&bytes));
-        assert_eq!(fast, outcome(&bytes, true, false));
+        assert_eq!(fast, outcome(&of(&bytes, true, false)));
     }
 }
