@@ -125,13 +125,6 @@ def question_of(model: str) -> Question | None:
     return Question(initial, spec.options.get("nil") == "unknown")
 
 
-def analyse(history: History, question: Question, budget: Budget, engine: str) -> Found:
-    """What an engine finds."""
-    from dissensus.checkers.sessions_python import analyse as by_python
-
-    return by_python(history, question, budget)
-
-
 def strongest(history: History, verdict: Verdict, model: str, budget: Budget) -> Lattice:
     """Where all levels stand, given the model's own verdict (linearizable, or a level of
     transactions).
@@ -139,21 +132,23 @@ def strongest(history: History, verdict: Verdict, model: str, budget: Budget) ->
     if "strongest_holding" in verdict.facts:
         return of_transactions(verdict)
     try:
-        standings = sessions(history, model, budget, verdict.engine)
+        standings = sessions(history, model, budget)
     except OverBudget as error:
         standings = {x: Standing(level=x, state="unknown", why=str(error)) for x in BELOW}
     standings["linearizable"] = linearizable(verdict)
     return lattice(spread(standings, verdict))
 
 
-def sessions(history: History, model: str, budget: Budget, engine: str) -> dict[str, Standing]:
+def sessions(history: History, model: str, budget: Budget) -> dict[str, Standing]:
     """All levels but the strongest. Raises OverBudget where nothing can be said."""
+    from dissensus.checkers.sessions_python import analyse
+
     if getattr(history, "holes", []):
         raise OverBudget("records could not be read, and what stood in them decides")
     question = question_of(model)
     if question is None or not {plain(str(f)) for f in history.fs.values} <= NAMES:
         raise OverBudget("it is judged for reads, writes and cas of registers only")
-    return standings_of(history, model, analyse(history, question, budget, engine))
+    return standings_of(history, model, analyse(history, question, budget))
 
 
 def linearizable(verdict: Verdict) -> Standing:

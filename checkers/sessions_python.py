@@ -1,6 +1,4 @@
-"""The session guarantees in pure Python, as they are defined and no faster: the fallback, and what
-the native engine is held against.
-"""
+"""Finds which session guarantees a history breaks, in pure Python: up to some thousand operations."""
 
 from __future__ import annotations
 
@@ -25,6 +23,10 @@ from dissensus.harness.checker import Budget
 from dissensus.harness.history import FAIL, INFO, OK, History
 from dissensus.harness.verdict import OverBudget
 
+OPERATIONS_MAX = 5_000
+"""What a guarantee adds can be as many steps as there are pairs of operations."""
+LEAST = 2
+"""No cycle is shorter."""
 INITIAL = -1
 """The writer of the initial value."""
 
@@ -130,9 +132,10 @@ class Graph:
         by_row = rows[by].row
         return Step(from_=rows[a].row, to=rows[b].row, edge="ww", by=by_row, path=path)
 
-    def before(self, n: int) -> list[int]:
+    def before(self, n: int) -> Iterator[int]:
         """The earlier operations of the session, the last one first."""
-        return self.order[self.acts[n].session][: self.place[n]][::-1]
+        order = self.order[self.acts[n].session]
+        return (order[place] for place in range(self.place[n] - 1, -1, -1))
 
     def base(self) -> Edges:
         """po and wr."""
@@ -164,11 +167,15 @@ class Graph:
             for w in self.before(r):
                 if self.writes(w, self.acts[r].key):
                     yield w, self.po(w, r)
+                    # What it wrote earlier comes before that.
+                    return
         elif name == "monotonic-reads":
             for other in self.before(r):
                 w = self.source.get(other, INITIAL)
                 if w != INITIAL and self.writes(w, self.acts[r].key):
                     yield w, [self.step(w, other, "wr"), *self.po(other, r)]
+                    # What it read earlier comes before that, by what that read had to see.
+                    return
         else:
             yield from self.through(name, r)
 
@@ -177,36 +184,55 @@ class Graph:
         before it in its own session.
         """
         key = self.acts[r].key
-        for other in [r, *self.before(r)]:
+        latest: dict[int, tuple[int, int]] = {}
+        for other in itertools.chain([r], self.before(r)):
             met = self.source.get(other, INITIAL)
-            if met == INITIAL:
-                continue
+            if met != INITIAL:
+                # A later write of the same session has all before it that an earlier one has.
+                session = self.acts[met].session
+                latest[session] = max((met, other), latest.get(session, (met, other)))
+        for met, other in latest.values():
             rest = [self.step(met, other, "wr"), *self.po(other, r)]
             if name == "monotonic-writes":
-                for w in self.before(met):
-                    if self.writes(w, key):
-                        yield w, [*self.po(w, met), *rest]
+                w = next((w for w in self.before(met) if self.writes(w, key)), INITIAL)
+                if w != INITIAL:
+                    yield w, [*self.po(w, met), *rest]
                 continue
-            for read in [met, *self.before(met)]:
+            known: set[int] = set()
+            for read in itertools.chain([met], self.before(met)):
                 w = self.source.get(read, INITIAL)
-                if w != INITIAL and self.writes(w, key):
+                if w != INITIAL and w not in known and self.writes(w, key):
+                    known.add(w)
                     yield w, [self.step(w, read, "wr"), *self.po(read, met), *rest]
 
     def past(self, r: int) -> Iterator[tuple[int, list[Step]]]:
-        """By any way of po and wr, a shortest one."""
-        came: dict[int, list[Step]] = {r: []}
+        """By any way of po and wr, a shortest one; of each session the last write of the key: the
+        earlier ones come before it.
+        """
+        key = self.acts[r].key
+        after: dict[int, tuple[int, str]] = {}
         queue = deque([r])
+        last: dict[int, int] = {}
         while queue:
             at = queue.popleft()
-            earlier = [(self.before(at)[0], "po")] if self.place[at] else []
+            earlier = [(before, "po") for before in itertools.islice(self.before(at), 1)]
             if self.source.get(at, INITIAL) != INITIAL:
                 earlier.append((self.source[at], "wr"))
             for a, edge in earlier:
-                if a not in came:
-                    came[a] = [self.step(a, at, edge), *came[at]]
+                if a not in after:
+                    after[a] = at, edge
                     queue.append(a)
-                    if self.writes(a, self.acts[r].key):
-                        yield a, came[a]
+                    session = self.acts[a].session
+                    if self.writes(a, key) and a != r:
+                        last[session] = max(a, last.get(session, a))
+        for w in sorted(last.values()):
+            path: list[Step] = []
+            at = w
+            while at != r or not path:
+                to, edge = after[at]
+                path.append(self.step(at, to, edge))
+                at = to
+            yield w, shortened(path)
 
     def edges_of(self, name: str, deadline: float) -> tuple[Edges, list[list[Step]]]:
         """po, wr and what the guarantee adds; and the cycles of reads that returned the initial
@@ -225,6 +251,17 @@ class Graph:
                 else:
                     edges[w].append((source, self.forced(w, source, r, path)))
         return edges, missed
+
+
+def shortened(steps: list[Step]) -> list[Step]:
+    """The same way with one step for several of po in a row."""
+    short: list[Step] = []
+    for step in steps:
+        if short and short[-1].edge == step.edge == "po":
+            short[-1] = Step(from_=short[-1].from_, to=step.to, edge="po")
+        else:
+            short.append(step)
+    return short
 
 
 def core_of(edges: Edges) -> set[int]:
@@ -258,22 +295,33 @@ def cycle_of(edges: Edges, deadline: float) -> list[Step] | None:
     for start in sorted(core):
         if time.process_time() > deadline:
             raise OverBudget("the budget of time is spent")
-        came: dict[int, list[Step]] = {}
-        queue: deque[tuple[int, list[Step]]] = deque([(start, [])])
+        came: dict[int, tuple[int, Step]] = {}
+        queue = deque([start])
         while queue and start not in came:
-            at, way = queue.popleft()
+            at = queue.popleft()
             for b, step in edges[at]:
                 if b in core and b not in came:
-                    came[b] = [*way, step]
-                    queue.append((b, came[b]))
-        if start in came and (best is None or len(came[start]) < len(best)):
-            best = came[start]
+                    came[b] = at, step
+                    queue.append(b)
+        if start in came:
+            way: list[Step] = []
+            at = start
+            while at != start or not way:
+                at, step = came[at]
+                way.append(step)
+            way = shortened(way[::-1])
+            if best is None or len(way) < len(best):
+                best = way
+        if best is not None and len(best) == LEAST:
+            break
     return best
 
 
 def analyse(history: History, question: Question, budget: Budget) -> Found:
     """All that can be said of the sessions."""
     deadline = time.process_time() + budget.seconds
+    if len(history) > OPERATIONS_MAX:
+        raise OverBudget(f"sessions are judged up to {OPERATIONS_MAX:,} operations")
     graph = Graph(history, question)
     found = Found(
         sessions=graph.sessions,
@@ -323,6 +371,7 @@ class Search:
         self._held: dict[int, int] = {}
         """Key -> the writer of what it holds."""
         self._free = {n for n, count in enumerate(self._waits) if not count}
+        self._done = [0] * graph.sessions
         self.order: list[int] = []
         self.states = 0
 
@@ -345,6 +394,7 @@ class Search:
             self._held[act.key] = n
         self._free.discard(n)
         self.order.append(n)
+        self._done[act.session] += 1
         for b in self._next[n]:
             self._waits[b] -= 1
             if not self._waits[b]:
@@ -354,6 +404,7 @@ class Search:
     def _undo(self, held: int | None) -> None:
         n = self.order.pop()
         act = self._graph.acts[n]
+        self._done[act.session] -= 1
         for b in self._next[n]:
             if not self._waits[b]:
                 self._free.discard(b)
@@ -374,7 +425,7 @@ class Search:
 
     def run(self) -> str:
         """ "holds", "broken" or "unknown"."""
-        seen: set[frozenset[tuple[int, int]]] = set()
+        seen: set[tuple[tuple[int, ...], frozenset[tuple[int, int]]]] = set()
         trail: list[tuple[list[int], int | None]] = []
         choices = self._choices()
         while True:
@@ -396,9 +447,6 @@ class Search:
             else:
                 return "broken"
 
-    def _state(self) -> frozenset[tuple[int, int]]:
-        """What was placed, and what each key holds."""
-        acts, place = self._graph.acts, self._graph.place
-        reached = {acts[n].session: place[n] for n in self.order}
-        held = ((-1 - key, n) for key, n in self._held.items())
-        return frozenset([*reached.items(), *held])
+    def _state(self) -> tuple[tuple[int, ...], frozenset[tuple[int, int]]]:
+        """How much of each session was placed, and what each key holds."""
+        return tuple(self._done), frozenset(self._held.items())

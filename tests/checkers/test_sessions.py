@@ -19,11 +19,11 @@ from dissensus.checkers.sessions import (
     GUARANTEES,
     Found,
     Lattice,
-    analyse,
     question_of,
     strongest,
     weaker,
 )
+from dissensus.checkers.sessions_python import analyse
 from dissensus.checkers.verifier import verify
 from dissensus.harness.checker import Budget, RunView
 from dissensus.harness.history import History
@@ -32,7 +32,8 @@ from dissensus.harness.verdict import Certificate
 
 View = Callable[..., RunView]
 Line = tuple[Any, ...]
-ENGINES = ["python", "native"] if native.available() is None else ["python"]
+READERS = ["python", "native"] if native.available() is None else ["python"]
+"""Whose columns the history has."""
 
 
 def history_of(*lines: Line) -> History:
@@ -46,16 +47,22 @@ def history_of(*lines: Line) -> History:
     return History.from_ops(events)
 
 
-def analysed(history: History, model: str = "cas-register", engine: str = "python") -> Found:
+def columns(history: History, reader: str) -> History:
+    """The history as the engine in Rust holds it, or as it is."""
+    if reader == "python":
+        return history
+    return native.NativeHistory(native.native_of(history))
+
+
+def analysed(history: History, model: str = "cas-register", reader: str = "python") -> Found:
     question = question_of(model)
     assert question is not None
-    return analyse(history, question, Budget(), engine)
+    return analyse(columns(history, reader), question, Budget())
 
 
-def lattice_of(history: History, model: str = "cas-register", engine: str = "python") -> Lattice:
+def lattice_of(history: History, model: str = "cas-register", reader: str = "python") -> Lattice:
     verdict = PythonEngine().check(history, make_model(model), Budget())
-    verdict.engine = engine
-    return strongest(history, verdict, model, Budget())
+    return strongest(columns(history, reader), verdict, model, Budget())
 
 
 def states(found: Lattice) -> dict[str, str]:
@@ -135,12 +142,12 @@ CASES: list[Case] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case[0])
-def test_by_hand(view: View, engine: str, case: Case) -> None:
+def test_by_hand(view: View, reader: str, case: Case) -> None:
     why, lines, broken, held = case
     history = history_of(*lines)
-    found = lattice_of(history, engine=engine)
+    found = lattice_of(history, reader=reader)
     state = states(found)
     assert broken in found.weakest_broken, (why, state)
     assert {name for name in held if state[name] != "holds"} == set(), (why, state)
@@ -151,42 +158,42 @@ def test_by_hand(view: View, engine: str, case: Case) -> None:
             assert verify(view(history), standing.certificate) == (True, ""), why
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_what_all_levels_allow_and_what_none_does(view: View, engine: str) -> None:
+@pytest.mark.parametrize("reader", READERS)
+def test_what_all_levels_allow_and_what_none_does(view: View, reader: str) -> None:
     good = [(0, W, "x", 1), (1, C, "x", [1, 2]), (0, R, "x", 2), (1, W, "y", 1), (1, R, "y", 1)]
-    assert set(states(lattice_of(history_of(*good), engine=engine)).values()) == {"holds"}
+    assert set(states(lattice_of(history_of(*good), reader=reader)).values()) == {"holds"}
     bad = history_of((0, W, "x", 1), (1, R, "x", 7))
-    found = lattice_of(bad, engine=engine)
+    found = lattice_of(bad, reader=reader)
     assert set(states(found).values()) == {"broken"}
     certificate = next(s.certificate for s in found.levels if s.level == "causal")
     assert certificate is not None
     assert certificate.summary == '(1) read 7 of key "x", which nobody wrote'
     assert verify(view(bad), certificate) == (True, "")
     failed = history_of((0, W, "x", 1, "fail"), (1, R, "x", 1))
-    assert set(states(lattice_of(failed, engine=engine)).values()) == {"broken"}
+    assert set(states(lattice_of(failed, reader=reader)).values()) == {"broken"}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_of_repeated_values_only_what_is_certain_is_said(engine: str) -> None:
+@pytest.mark.parametrize("reader", READERS)
+def test_of_repeated_values_only_what_is_certain_is_said(reader: str) -> None:
     twice = [(0, W, "x", 1), (1, W, "x", 1), (2, W, "x", 2), (0, R, "x", 2), (0, R, "x", 1)]
-    assert set(states(lattice_of(history_of(*twice), engine=engine)).values()) >= {"unknown"}
+    assert set(states(lattice_of(history_of(*twice), reader=reader)).values()) >= {"unknown"}
     also = [*twice, (3, W, "y", 1), (3, R, "y", None)]
-    found = states(lattice_of(history_of(*also), engine=engine))
+    found = states(lattice_of(history_of(*also), reader=reader))
     assert found["read-your-writes"] == found["causal"] == "broken"
     assert found["monotonic-reads"] == "unknown"
     legal = [(0, W, "x", 1), (1, W, "x", 1), (2, R, "x", 1)]
-    assert set(states(lattice_of(history_of(*legal), engine=engine)).values()) == {"holds"}
+    assert set(states(lattice_of(history_of(*legal), reader=reader)).values()) == {"holds"}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_crashed_writes_count_when_they_are_read_and_end_their_session(engine: str) -> None:
+@pytest.mark.parametrize("reader", READERS)
+def test_crashed_writes_count_when_they_are_read_and_end_their_session(reader: str) -> None:
     crashed = [(0, W, "x", 1), (0, W, "x", 2, "info"), (1, R, "x", 1)]
-    assert states(lattice_of(history_of(*crashed), engine=engine))["linearizable"] == "holds"
+    assert states(lattice_of(history_of(*crashed), reader=reader))["linearizable"] == "holds"
     seen = [*crashed[:2], (1, R, "x", 2), (1, R, "x", 1)]
-    found = states(lattice_of(history_of(*seen), engine=engine))
+    found = states(lattice_of(history_of(*seen), reader=reader))
     assert (found["monotonic-reads"], found["read-your-writes"]) == ("broken", "holds")
     replaced = [(0, W, "x", 1, "info"), (0, R, "x", None), (1, R, "x", 1)]
-    assert states(lattice_of(history_of(*replaced), engine=engine))["read-your-writes"] == "holds"
+    assert states(lattice_of(history_of(*replaced), reader=reader))["read-your-writes"] == "holds"
 
 
 # -- at random -----------------------------------------------------------------------------------
@@ -302,14 +309,14 @@ class Definition:
         return True
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_random_histories_against_the_definition(view: View, engine: str) -> None:
+@pytest.mark.parametrize("reader", READERS)
+def test_random_histories_against_the_definition(view: View, reader: str) -> None:
     counts: Counter[tuple[str, bool]] = Counter()
-    for seed in range(700):
+    for seed in range(400):
         lines = drawn(random.Random(seed))
         history = history_of(*lines)
         expected = Definition(lines).levels()
-        found = analysed(history, engine=engine)
+        found = analysed(history, reader=reader)
         assert (found.garbage, found.repeated) == (None, None)
         for name in GUARANTEES:
             assert (name not in found.broken) == expected[name], (seed, name, lines)
@@ -317,7 +324,7 @@ def test_random_histories_against_the_definition(view: View, engine: str) -> Non
         assert sequential == ("holds" if expected["sequential"] else "broken"), (seed, lines)
         for name, holds in expected.items():
             counts[name, holds] += 1
-        lattice = lattice_of(history, engine=engine)
+        lattice = lattice_of(history, reader=reader)
         state = states(lattice)
         for name in BELOW:
             assert state[name] != "holds" or {state[x] for x in weaker(name)} <= {"holds"}
@@ -325,7 +332,7 @@ def test_random_histories_against_the_definition(view: View, engine: str) -> Non
             if standing.certificate is not None and standing.level in expected:
                 assert verify(view(history), standing.certificate) == (True, ""), (seed, lines)
     for name in [*GUARANTEES, "sequential"]:
-        assert min(counts[name, True], counts[name, False]) >= 210, counts
+        assert min(counts[name, True], counts[name, False]) >= 120, counts
 
 
 def tampered(certificate: Certificate) -> Iterator[Certificate]:
