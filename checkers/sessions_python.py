@@ -1,4 +1,4 @@
-"""Finds which session guarantees a history breaks, in pure Python: up to some thousand operations."""
+"""Which session guarantees a history breaks, in pure Python: up to some thousand operations."""
 
 from __future__ import annotations
 
