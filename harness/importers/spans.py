@@ -107,9 +107,10 @@ def _history(spans: list[Span]) -> History:
     spans.sort(key=lambda span: (span.start, span.end))
     events: list[tuple[int, int, int, bool]] = []
     for row, span in enumerate(spans):
-        # At one moment: ends, then starts, then the ends of what has no length.
+        # At one moment: ends, then what has no length, all of it at once, then the other starts: an
+        # end at another's start is before it.
         short = span.start == span.end
-        events.append((span.start, 1, row, True))
+        events.append((span.start, 1 if short else 3, row, True))
         events.append((span.end, 2 if short else 0, row, False))
     events.sort()
     history = History()

@@ -18,9 +18,10 @@ from dissensus.checkers.linearizability import PythonEngine
 from dissensus.checkers.models import make_model
 from dissensus.checkers.native import NativeEngine
 from dissensus.harness.checker import Budget, Engine, RunView
-from dissensus.harness.history import OK, History
+from dissensus.harness.history import History
 from dissensus.harness.importers import read_history
 from dissensus.harness.verdict import Validity
+from tests.checkers.alike import differences
 
 ROOT = Path(__file__).resolve().parents[2]
 BESIDE = [parent / "shared" for parent in ROOT.parents]
@@ -108,24 +109,6 @@ def test_every_row_by_the_native_engine() -> None:
 @pytest.mark.slow
 def test_every_row_by_the_engine_in_python() -> None:
     judge_all(everything(), by_native=False, by_python=True)
-
-
-def differences(one: History, other: History) -> str:
-    """The first thing in which two histories are not the same."""
-    if len(one) != len(other):
-        return f"{len(one)} operations, and {len(other)}"
-    for row in range(len(one)):
-        for name in ("f_of", "key_of", "arg_of"):
-            mine, theirs = getattr(one, name)(row), getattr(other, name)(row)
-            if mine != theirs:
-                return f"row {row}: {name} {mine!r}, and {theirs!r}"
-        for name in ("inv", "ret", "t_inv", "t_ret", "process", "outcome"):
-            mine, theirs = getattr(one, name)[row], getattr(other, name)[row]
-            if mine != theirs:
-                return f"row {row}: {name} {mine!r}, and {theirs!r}"
-        if one.outcome[row] == OK and one.result_of(row) != other.result_of(row):
-            return f"row {row}: result {one.result_of(row)!r}, and {other.result_of(row)!r}"
-    return ""
 
 
 @native_only
