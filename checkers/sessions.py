@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from dissensus.checkers.levels import level_of
 from dissensus.checkers.models.base import parse, plain, text_of
 from dissensus.harness.verdict import Certificate, OverBudget, Validity
 
@@ -228,17 +229,22 @@ def lattice(standings: list[Standing]) -> Lattice:
 def of_transactions(verdict: Verdict) -> Lattice:
     """The levels of transactions, as their verdict has placed them: only the ends are listed."""
     facts: dict[str, Any] = verdict.facts
-    certificate = next(iter(verdict.certificates), None)
-    broken = "shown by " + ", ".join(facts["anomalies"])
     levels = [Standing(level=name, state="holds") for name in facts["strongest_holding"]]
     levels += [Standing(level=name, state="unknown") for name in facts["undecided"]]
-    levels += [
-        Standing(level=name, state="broken", why=broken, certificate=certificate)
-        for name in facts["weakest_broken"]
-    ]
+    for name in facts["weakest_broken"]:
+        forbids = level_of(name).forbids
+        breaking = [c for c in verdict.certificates if anomaly_of(c) in forbids]
+        shown = next(iter(breaking), None)
+        why = "shown by " + ", ".join(x for x in facts["anomalies"] if x in forbids)
+        levels.append(Standing(level=name, state="broken", why=why, certificate=shown))
     return Lattice(
         strongest_holding=facts["strongest_holding"],
         weakest_broken=facts["weakest_broken"],
         unknown=facts["undecided"],
         levels=levels,
     )
+
+
+def anomaly_of(certificate: Certificate) -> str:
+    """The name of the anomaly that a certificate of transactions shows."""
+    return str(certificate.data.get("anomaly") or certificate.data.get("rule"))

@@ -24,6 +24,7 @@ from dissensus.checkers.sessions import (
     weaker,
 )
 from dissensus.checkers.sessions_python import analyse
+from dissensus.checkers.transactions import judge_transactions
 from dissensus.checkers.verifier import verify
 from dissensus.harness.checker import Budget, RunView
 from dissensus.harness.history import History
@@ -378,3 +379,14 @@ def test_tampered_certificates_are_refused(view: View) -> None:
         kind="session-garbage", summary="", data={"model": "register", "level": "PRAM", "row": 1}
     )
     assert verify(view(bad), garbage)[0] is False
+
+
+def test_transactions_have_the_levels_of_their_verdict() -> None:
+    stale = [(0, "txn", None, [["append", "x", 1]]), (1, "txn", None, [["r", "x", []]])]
+    verdict = judge_transactions(history_of(*stale), "list-append", Budget(), engine="python")
+    found = strongest(history_of(*stale), verdict, "list-append", Budget())
+    assert found.weakest_broken == ["strong-consistent-view"]
+    assert "strong-session-serializable" in found.strongest_holding
+    (broken,) = [s for s in found.levels if s.state == "broken"]
+    assert broken.why == "shown by G-single-item-realtime"
+    assert broken.certificate is not None
