@@ -100,6 +100,7 @@ def reverified(run: RunView, verdict: Verdict) -> Verdict:
             why = "the engine's own verifier"
         else:
             holds, why = verify(run, certificate)
+            certificate.unverified = why if holds is None else ""
         certificate.reverified = by_engine if holds is None else holds
         if certificate.reverified is False:
             verdict.disagreement = True

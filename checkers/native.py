@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from dissensus.checkers.linearizability import KEYS_NAMED_MAX, fold_verdict, keys_text
+from dissensus.checkers.models.user import Bridge, UserModel
 from dissensus.checkers.story import rows_told, tell
 from dissensus.harness.checker import Budget, Finding, Fold, Judge, Model, Transactions
 from dissensus.harness.errors import UserError
@@ -224,6 +225,15 @@ def summary(history: NativeHistory) -> Summary:
     return msgspec.json.decode(_module().summary(history.native), type=Summary)
 
 
+def known_as(model: Judge) -> str:
+    """The name by which a reader knows whether the model has keys: of a user's own, that of one of
+    ours that has them, or has not.
+    """
+    if isinstance(model, UserModel):
+        return "register" if model.by_key else "multi-register"
+    return model.name
+
+
 def native_of(history: History) -> Any:
     """The engine's own object of a history: its own, or one made of the columns."""
     if isinstance(history, NativeHistory):
@@ -339,7 +349,7 @@ class NativeEngine:
             from dissensus.checkers.transactions import judge_transactions
 
             return judge_transactions(history, model.name, budget, engine=self.name)
-        report = self._ask(history, model.name, budget)
+        report = self._ask(history, model, budget)
         facts = {
             "model": model.name,
             "operations": len(history),
@@ -355,11 +365,12 @@ class NativeEngine:
         verdict.facts = {**facts, **verdict.facts}
         return verdict
 
-    def _ask(self, history: History, model: str, budget: Budget) -> _Report:
+    def _ask(self, history: History, model: Model | Fold, budget: Budget) -> _Report:
         try:
             text = _module().check(
                 native_of(history),
-                model,
+                model.name,
+                user=Bridge(model) if isinstance(model, UserModel) else None,
                 cpu_s=budget.seconds,
                 memory_bytes=budget.memory_bytes,
                 configurations=None,

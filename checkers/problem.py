@@ -50,26 +50,16 @@ class Several(frozenset[Any]):
     """
 
 
-class Table:
-    """The transitions of a model over numbers, each asked of the model once.
-
-    A class is a set of operations that no model can tell apart: same f, argument, outcome and
-    result, and same key or process where the model asks for them.
+class States:
+    """The states of a model and what leads from one to another, as numbers: each pair of a state
+    and a class of operations is asked of the model once.
     """
 
-    def __init__(self, model: Model, history: History) -> None:
+    def __init__(self, model: Model) -> None:
         self.model = model
-        self.history = history
         self.states: list[Any] = []
         self.classes: list[Call] = []
-        self.part: list[Part] = []
-        """Class -> how its operations count."""
-        self.pure: list[bool] = []
-        """Class -> it never changes the state."""
-        self.blind: list[bool] = []
-        """Class -> it cannot tell what was before."""
         self._state_ids: dict[Any, int] = {}
-        self._class_ids: dict[tuple[int, int, int, int, int, int], int] = {}
         self._moves: dict[int, int] = {}
         self.initial = self.state_id(model.initial())
 
@@ -81,6 +71,53 @@ class Table:
         if found == len(self.states):
             self.states.append(state)
         return found
+
+    def step(self, state: int, cls: int) -> int:
+        """The state after an operation of the class, -1 where it cannot happen."""
+        key = state << 32 | cls
+        found = self._moves.get(key)
+        if found is None:
+            found = self._moves[key] = self._after(state, cls)
+        return found
+
+    def _after(self, state: int, cls: int) -> int:
+        before = self.states[state]
+        if not isinstance(before, Several):
+            after = self.model.step(before, self.classes[cls])
+            if after is None:
+                return -1
+            return self._any_of(after) if isinstance(after, set) else self.state_id(after)
+        found: set[Any] = set()
+        for one in before:
+            number = self.step(self.state_id(one), cls)
+            if number >= 0:
+                after = self.states[number]
+                found |= after if isinstance(after, Several) else {after}
+        return self._any_of(found)
+
+    def _any_of(self, states: set[Any]) -> int:
+        if len(states) > 1:
+            return self.state_id(Several(states))
+        return self.state_id(states.pop()) if states else -1
+
+
+class Table(States):
+    """The transitions of a model over the operations of a history.
+
+    A class is a set of operations that no model can tell apart: same f, argument, outcome and
+    result, and same key or process where the model asks for them.
+    """
+
+    def __init__(self, model: Model, history: History) -> None:
+        super().__init__(model)
+        self.history = history
+        self.part: list[Part] = []
+        """Class -> how its operations count."""
+        self.pure: list[bool] = []
+        """Class -> it never changes the state."""
+        self.blind: list[bool] = []
+        """Class -> it cannot tell what was before."""
+        self._class_ids: dict[tuple[int, int, int, int, int, int], int] = {}
 
     def class_of(self, row: int, outcome: int) -> int:
         """The class of a row as if it had ended so: what returns after a cut is `info`. Raises
@@ -124,25 +161,6 @@ class Table:
         history = self.history
         outcome = history.outcome[row]
         return self.class_of(row, outcome if history.ret[row] <= end else INFO)
-
-    def step(self, state: int, cls: int) -> int:
-        """The state after an operation of the class, -1 where it cannot happen."""
-        key = state << 32 | cls
-        found = self._moves.get(key)
-        if found is None:
-            after = self._after(self.states[state], self.classes[cls])
-            found = self._moves[key] = -1 if after is None else self.state_id(after)
-        return found
-
-    def _after(self, state: Any, call: Call) -> Any:
-        if not isinstance(state, Several):
-            after = self.model.step(state, call)
-            return (Several(after) or None) if isinstance(after, set) else after
-        found: set[Any] = set()
-        for one in state:
-            after = self.model.step(one, call)
-            found |= after if isinstance(after, set) else set() if after is None else {after}
-        return Several(found) if found else None
 
 
 class Problem:

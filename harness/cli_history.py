@@ -16,7 +16,7 @@ import click
 import msgspec
 
 from dissensus.harness.cli_list import print_json
-from dissensus.harness.verdict import Verdict
+from dissensus.harness.verdict import Certificate, Verdict
 
 if TYPE_CHECKING:
     from dissensus.checkers.native import NativeHistory, Oddity, Summary, Watch
@@ -58,21 +58,23 @@ def check_history(place: Path, asked: Asked, form: str) -> int:
     """Judge the history at a place and show what was found; the exit code."""
     from dissensus.checkers import native
     from dissensus.checkers.engines import choose
+    from dissensus.checkers.models import make_model
 
     progress = Progress() if form == "text" and sys.stderr.isatty() else None
     orders = asked.certificate is not None
     engine = choose(asked.engine, threads=asked.threads, watch=progress, orders=orders)
+    wanted = None if asked.model is None else make_model(asked.model)
     began = time.process_time()
     try:
         history, lints, label, format = read(
-            place, asked, progress, by_python=engine.name == "python"
+            place, asked, wanted, progress, by_python=engine.name == "python"
         )
     except (MemoryError, TimeoutError) as stopped:
         if progress is not None:
             progress.clear()
         return unread(place, asked, form, str(stopped))
     asked = asked._replace(budget=left_of(asked.budget, time.process_time() - began))
-    model, name, because = model_of(history, asked.model)
+    model, name, because = model_of(history, wanted)
     verdict = judged(history, model, asked, engine)
     if progress is not None:
         progress.clear()
@@ -176,7 +178,7 @@ class Progress:
 
 
 def read(
-    place: Path, asked: Asked, watch: Watch | None, *, by_python: bool
+    place: Path, asked: Asked, model: Judge | None, watch: Watch | None, *, by_python: bool
 ) -> tuple[History, list[Oddity], str, str]:
     """The history, what is odd about it, the verdict it is labelled with, and its format."""
     from dissensus.harness.errors import UserError
@@ -192,7 +194,7 @@ def read(
     history = native.read(
         place,
         salvage=asked.salvage,
-        model=asked.model,
+        model=None if model is None else native.known_as(model),
         cpu_s=asked.budget.seconds,
         memory_bytes=asked.budget.memory_bytes,
         watch=watch,
@@ -202,13 +204,12 @@ def read(
     return history, native.lint(history), native.about(history).label or "", history.format
 
 
-def model_of(history: History, asked: str | None) -> tuple[Judge, str, str]:
+def model_of(history: History, asked: Judge | None) -> tuple[Judge, str, str]:
     """The model, its name, and why it is that one."""
-    from dissensus.checkers.models import make_model
-
     if asked is not None:
-        return make_model(asked), asked, "asked for with --model"
+        return asked, asked.name, "asked for with --model"
     from dissensus.checkers.guess import guess
+    from dissensus.checkers.models import make_model
     from dissensus.checkers.native import NativeHistory
 
     if isinstance(history, NativeHistory) and history.guessed[0]:
@@ -335,11 +336,20 @@ def show_verdict(verdict: Verdict) -> None:
         click.secho(plain(f"    {certificate.summary}"), bold=True)
         for sentence in certificate.story:
             click.echo(plain(f"    {sentence}"))
-        checked = {True: "verified again", False: "refuted", None: "not re-verified"}
-        click.echo(f"    ({checked[certificate.reverified]})")
+        click.echo(plain(f"    ({checked(certificate)})"))
     left = len(verdict.certificates) - CERTIFICATES_SHOWN
     if left > 0:
         click.echo(f"    and {left} more")
+
+
+def checked(certificate: Certificate) -> str:
+    """Who went through a certificate again."""
+    why = f": {certificate.unverified}" if certificate.unverified else ""
+    if certificate.reverified is None:
+        return f"not re-verified{why}"
+    if not certificate.reverified:
+        return "refuted"
+    return f"not re-verified{why}; the engine went through it again" if why else "verified again"
 
 
 def confirmed(verdict: Verdict) -> bool:

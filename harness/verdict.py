@@ -64,6 +64,8 @@ class Certificate(msgspec.Struct, kw_only=True):
     """True after the independent verifier agreed; None when it ran out of budget ("not re-
     verified").
     """
+    unverified: str = ""
+    """Why the independent verifier has no answer."""
 
 
 class Contradiction(Exception):

@@ -37,6 +37,7 @@ from dissensus.checkers.models.sequences import (
     Stack,
 )
 from dissensus.checkers.models.sets import AddRemoveSet, GrowSet
+from dissensus.checkers.models.user import is_user, load
 from dissensus.harness.checker import Judge, Transactions
 from dissensus.harness.errors import unknown_name
 
@@ -89,7 +90,11 @@ of `harness.checker.Model` or `Fold`, and a line.
 
 
 def make_model(text: str) -> Judge:
-    """The model of "NAME" or "NAME(OPTION=VALUE;...)". Raises UserError."""
+    """The model of "NAME" or "NAME(OPTION=VALUE;...)", or the user's own one of "PATH.py:CLASS".
+    Raises UserError.
+    """
+    if is_user(text):
+        return load(text)
     spec = parse(text)
     if spec.name not in MODELS:
         raise unknown_name("model", spec.name, MODELS)

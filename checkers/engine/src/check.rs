@@ -304,7 +304,9 @@ pub fn known(history: &History, model: &str, fs: &[&str]) -> Result<()> {
 
 /// Err for an operation that the model does not have, or whose argument it cannot read.
 fn accept(history: &History, model: &dyn Model) -> Result<()> {
-    known(history, &model.name(), model.fs())?;
+    if !model.any_name() {
+        known(history, &model.name(), model.fs())?;
+    }
     let all: Vec<bool> = history.fs.iter().map(|f| model.accepts_all(f)).collect();
     let mut last = None;
     for (row, &f) in history.f.iter().enumerate() {

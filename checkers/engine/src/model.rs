@@ -81,6 +81,11 @@ pub trait Model: Send + Sync {
     /// Names of its operations.
     fn fs(&self) -> &[&'static str];
 
+    /// It takes operations of every name: `fs` says nothing.
+    fn any_name(&self) -> bool {
+        false
+    }
+
     /// Each key is an object of its own (locality); else the whole history is one object.
     fn by_key(&self) -> bool {
         true

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 use super::guard;
 use super::history::PyHistory;
+use super::model::UserModel;
 use crate::budget::Budget;
 use crate::certify::Checked;
 use crate::check::{check as judge_all, known, Certified, Options, Report};
@@ -22,12 +23,13 @@ use crate::verdict::{Answer, Finding, Keyed};
 /// What a model says of a history, as JSON: {"model", "configurations", "cpu_ns", "objects": [{"key",
 /// "algorithm", "answer": "illegal" | "unknown", "visited", ...}], "legal": how many more there are,
 /// "algorithms": {name: objects}, "staleness": {"ns", "versions"}, "certificates"}; of a fold
-/// {"model", "findings": [{"rule", "rows", "text"}]}. With `orders`, the legal objects are listed too ("legal"), each with its rows in an
-/// order that the model allows. Raises ValueError for what the model does not have.
+/// {"model", "findings": [{"rule", "rows", "text"}]}. With `orders`, the legal objects are listed
+/// too ("legal"), each with its rows in an order that the model allows. `user` is the `Bridge` to a
+/// model that a user wrote. Raises ValueError for what the model does not have.
 #[pyfunction]
 #[pyo3(signature = (
     history, model, *, cpu_s=None, memory_bytes=None, configurations=None, threads=0,
-    search_only=false, prepass=true, certificates=3, orders=false, watch=None
+    search_only=false, prepass=true, certificates=3, orders=false, watch=None, user=None
 ))]
 #[allow(clippy::too_many_arguments)]
 pub fn check(
@@ -43,10 +45,8 @@ pub fn check(
     certificates: usize,
     orders: bool,
     watch: Option<&Bound<'_, PyAny>>,
+    user: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<String> {
-    let judge = Spec::parse(model)
-        .and_then(|spec| models::make(&spec))
-        .map_err(guard::to_python)?;
     let options = Options {
         threads,
         search_only,
@@ -60,6 +60,20 @@ pub fn check(
         configurations.unwrap_or(u64::MAX),
     );
     let inner = Arc::clone(&history.inner);
+    if let Some(bridge) = user {
+        let model = UserModel::new(bridge, &budget)?;
+        return guard::run(py, &budget, watch, || {
+            let report = judge_all(&inner, &model, &options, &budget);
+            // What the user's code raised comes first: it is why the search stopped.
+            match model.failure() {
+                Some(text) => Err(Error::new(text)),
+                None => Ok(report_json(&inner, &report?, &budget, orders)),
+            }
+        });
+    }
+    let judge = Spec::parse(model)
+        .and_then(|spec| models::make(&spec))
+        .map_err(guard::to_python)?;
     guard::run(py, &budget, watch, || {
         answer(&inner, &judge, &options, &budget, orders)
     })

@@ -8,6 +8,7 @@ mod convert;
 mod formats;
 mod guard;
 mod history;
+mod model;
 mod summary;
 mod txn;
 
