@@ -303,6 +303,13 @@ class _Finding(msgspec.Struct):
     text: str
 
 
+class _Staleness(msgspec.Struct):
+    """For how long, and how often, what a read returned was certainly written over: the worst."""
+
+    ns: int
+    versions: int
+
+
 class _Report(msgspec.Struct):
     """The engine's answer."""
 
@@ -314,6 +321,7 @@ class _Report(msgspec.Struct):
     legal: int = 0
     """Objects that are."""
     algorithms: dict[str, int] = {}
+    staleness: _Staleness | None = None
     certificates: list[_Certificate] = []
     findings: list[_Finding] | None = None
     why: str = ""
@@ -401,6 +409,9 @@ class NativeEngine:
             validity=Validity.VALID,
             facts={"keys": keys, "keys_invalid": len(bad), "keys_unknown": len(unknown)},
         )
+        if report.staleness is not None:
+            verdict.facts["max_staleness_ms"] = round(report.staleness.ns / 1e6, 3)
+            verdict.facts["max_staleness_versions"] = report.staleness.versions
         if bad:
             verdict.validity = Validity.INVALID
             verdict.reason = f"no order of operations explains {objects_text(model, bad)}"

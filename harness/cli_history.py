@@ -331,6 +331,7 @@ def show_verdict(verdict: Verdict) -> None:
     by = [f"{name} {count}" for name, count in verdict.facts.get("algorithms", {}).items()]
     said = [verdict.engine, f"by {', '.join(by)}" if by else ""]
     said.append(f"confirmed by {verdict.confirmed}" if confirmed(verdict) else verdict.confirmed)
+    said.append(staleness(verdict))
     click.echo(plain(f"    {'; '.join(filter(None, said))}"))
     for certificate in verdict.certificates[:CERTIFICATES_SHOWN]:
         click.secho(plain(f"    {certificate.summary}"), bold=True)
@@ -340,6 +341,16 @@ def show_verdict(verdict: Verdict) -> None:
     left = len(verdict.certificates) - CERTIFICATES_SHOWN
     if left > 0:
         click.echo(f"    and {left} more")
+
+
+def staleness(verdict: Verdict) -> str:
+    """How stale reads were, where some were."""
+    versions = verdict.facts.get("max_staleness_versions", 0)
+    if not versions:
+        return ""
+    plural = "" if versions == 1 else "s"
+    ms = verdict.facts["max_staleness_ms"]
+    return f"reads up to {ms:g} ms and {versions} version{plural} stale"
 
 
 def checked(certificate: Certificate) -> str:
