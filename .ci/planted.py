@@ -26,7 +26,6 @@ SECONDS_MAX = 300
 TESTS = {
     "search": [("dissensus_engine", "search::")],
     "txn": [("dissensus_engine", "txn::")],
-    "sessions": [("dissensus_engine", "sessions")],
     "certify": [("dissensus_engine", "certify::")],
     "lint": [("dissensus_engine", "lint::")],
     "formats": [("dissensus_engine", "formats::"), ("formats", ""), ("formats_fuzz", "")],

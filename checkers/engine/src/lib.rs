@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  formats ─► History (columns) ─► split ─► fast | search ─► Answer ─► certify ─► JSON for Python
-//!                                └► txn, sessions
+//!                                └► txn
 //! ```
 
 pub mod budget;
@@ -18,7 +18,6 @@ pub mod model;
 pub mod models;
 pub mod planted;
 pub mod search;
-pub mod sessions;
 pub mod spec;
 pub mod split;
 pub mod summary;

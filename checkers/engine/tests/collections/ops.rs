@@ -57,13 +57,16 @@ impl Dice {
     }
 }
 
+/// How an operation takes effect.
+type Run = fn(state: &[i64], op: &Op, dice: &mut Dice) -> Option<(Vec<i64>, R)>;
+
 /// What is invoked, and what happens then.
 pub struct Game {
     pub model: &'static str,
     /// The next operation, and its argument; `fresh` counts them.
     pub invent: fn(dice: &mut Dice, fresh: i64) -> (&'static str, Option<i64>),
     /// The state after an operation that takes effect now, and its result; `None`: it has to wait.
-    pub run: fn(state: &[i64], op: &Op, dice: &mut Dice) -> Option<(Vec<i64>, R)>,
+    pub run: Run,
     /// Whether an operation with its result is legal, and the state after it. Of one that crashed
     /// the result is not known.
     pub legal: fn(state: &[i64], op: &Op) -> Option<Vec<i64>>,

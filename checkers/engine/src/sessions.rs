@@ -1,1 +1,0 @@
-//! Session guarantees and causal consistency of single-object histories.
