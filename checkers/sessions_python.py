@@ -1,4 +1,4 @@
-"""Which session guarantees a history breaks, in pure Python: up to some thousand operations."""
+"""Finds which session guarantees a history breaks, in pure Python: some thousand operations."""
 
 from __future__ import annotations
 
