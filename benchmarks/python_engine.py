@@ -1,6 +1,6 @@
 """Operations per second that the pure-Python engine judges, on histories of a correct register.
 
-    python benchmarks/checker.py [OPERATIONS]
+    python benchmarks/python_engine.py [OPERATIONS]
 
 Event by event a register is run: a client thinks for a while, an operation lasts a while and takes
 effect at some moment of it, so that nearly all clients have an operation open; one in 200 crashes
