@@ -341,6 +341,16 @@ fn many_damaged_files() {
 }
 
 #[test]
+fn a_name_that_stands_twice_is_no_name_for_what_follows() {
+    let twice = r#"{"process": 0, "type": "invoke", "f": "write", "value": 1, "f": "read"}"#;
+    let plain = r#"{"process": 1, "type": "invoke", "f": "write", "value": 1}                "#;
+    let bytes = format!("{}\n{twice}\n{plain}\n", plain.replace("\": 1,", "\": 2,"));
+    let fast = outcome(&of(bytes.as_bytes(), false, false));
+    assert!(fast.0 && fast.1.contains("1 write"), "{}", fast.1);
+    assert_eq!(fast, outcome(&of(bytes.as_bytes(), true, false)));
+}
+
+#[test]
 fn whole_files_are_read_alike() {
     for bytes in corpus() {
         let fast = outcome(&of(&bytes, false, false));

@@ -276,16 +276,19 @@ impl Templates {
     /// its last.
     #[cold]
     pub fn learn<X: Syntax>(&mut self, bytes: &[u8], from: usize, to: usize, read: &Read<'_>) {
+        // Of a field that stands there twice the last one counts: nothing is learned of either.
         let mut seen = 0u16;
-        for (field, begin, end) in read.spans {
-            if *field == Field::F && read.f != NO_NAME {
-                self.names.put(bytes, *begin, *end, read.f);
-            }
+        for (field, ..) in read.spans {
             let bit = 1 << *field as u16;
             if *field != Field::Other && seen & bit != 0 {
                 return;
             }
             seen |= bit;
+        }
+        for (field, begin, end) in read.spans {
+            if *field == Field::F && read.f != NO_NAME {
+                self.names.put(bytes, *begin, *end, read.f);
+            }
         }
         if let Some(parts) = parts::<X>(bytes, from, to, read.spans) {
             if self.kept.len() < KEPT {
