@@ -94,8 +94,16 @@ impl Reader for Jsonl {
                 };
             };
             match byte {
-                b'[' if !self.array => (self.array, self.comma) = (true, false),
-                b']' if self.array => self.array = false,
+                // Within an array a field may be left out that a line must have: what was learned
+                // on one side says nothing of the other.
+                b'[' if !self.array => {
+                    (self.array, self.comma) = (true, false);
+                    self.templates = Templates::default();
+                }
+                b']' if self.array => {
+                    self.array = false;
+                    self.templates = Templates::default();
+                }
                 b',' if self.array && self.comma => self.comma = false,
                 b'{' if self.array && self.comma => {
                     return Err(Halt::bad(c.at, "not JSON: expected ',' or ']'"));
