@@ -110,6 +110,8 @@ class Case:
         """The time before or after the bound, in which no such update was under way."""
         history = self._history
         gap: dict[str, Any] = {"f": bound.f, "arg": bound.arg, "known": False}
+        if bound.result is not None:
+            gap |= {"result": bound.result, "known": True}
         if bound.process >= 0:
             gap["process"] = bound.process
         if bound.first:

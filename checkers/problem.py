@@ -111,6 +111,8 @@ class Table(States):
     def __init__(self, model: Model, history: History) -> None:
         super().__init__(model)
         self.history = history
+        self._keeps = getattr(model, "keeps_results", False)
+        """What returns after the cut keeps its result: nobody else can say a token."""
         self.part: list[Part] = []
         """Class -> how its operations count."""
         self.pure: list[bool] = []
@@ -124,7 +126,8 @@ class Table(States):
         UserError for an operation that the model does not have.
         """
         history, model = self.history, self.model
-        result = history.result[row] if outcome == OK else -1
+        told = outcome == OK or (self._keeps and history.outcome[row] == OK)
+        result = history.result[row] if told else -1
         object_key = -1 if model.by_key else history.key[row]
         process = history.process[row] if model.by_process else -1
         key = (history.f[row], history.arg[row], result, outcome, object_key, process)
@@ -133,7 +136,7 @@ class Table(States):
             call = Call(
                 f=history.f_of(row),
                 value=history.arg_of(row),
-                result=history.result_of(row) if outcome == OK else None,
+                result=history.result_of(row) if told else None,
                 type=OUTCOMES[outcome],
                 key=None if model.by_key else history.key_of(row),
                 process=process,

@@ -47,6 +47,8 @@ class Bound(msgspec.Struct, kw_only=True, frozen=True):
     arg: Any
     process: int
     """Who does them where that matters, else -1."""
+    result: Any = None
+    """What they answer where the model keeps that of what returns after the cut."""
     row: int
     """The first of these updates to be invoked, or the last to return."""
     first: bool
@@ -204,8 +206,16 @@ class Shrinker:
         for cls, side in needed:
             call = self.table.classes[cls]
             row = self._row_at(bounded[cls][side])
-            bound = Bound(f=call.f, arg=call.value, process=call.process, row=row, first=side == 0)
-            found.append(bound)
+            found.append(
+                Bound(
+                    f=call.f,
+                    arg=call.value,
+                    process=call.process,
+                    result=call.result,
+                    row=row,
+                    first=side == 0,
+                )
+            )
         return sorted(found, key=lambda bound: (bound.row, bound.first))
 
     def _shared(

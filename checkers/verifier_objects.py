@@ -35,6 +35,8 @@ class Object:
         self.by_key = self.kind != "multi-register"
         usual = {"rmw-register": "0", "kv-append": "empty", "mutex": "free"}.get(self.kind, "")
         self.init = self.options.get("init", usual)
+        self.mixed = bool(re.fullmatch(r"-?\d+|true|false|[\[{].*", self.init))
+        """Not all values of the rows are text."""
         json_like = re.fullmatch(r"-?\d+|true|false|null|[\[{\"].*", self.init)
         self.first = WORDS.get(self.init) or (self.init if json_like else text(self.init))
         whole = re.fullmatch(r"-?\d+", self.first)
@@ -56,7 +58,11 @@ class Object:
         """(row, return, operation) of what counts."""
         asserting = "cas" if self.options.get("failed-cas") == "asserts" else "(?!)"
         asserting = "deq|poll|pop|rem" if self.options.get("failed") == "asserts" else asserting
-        return ops_of(history, self.kind, key=data.get("key", ...), asserting=asserting)
+        for row, ret, op in ops_of(
+            history, self.kind, key=data.get("key", ...), asserting=asserting
+        ):
+            self.mixed = self.mixed or not isinstance(op.arg, str | None)
+            yield row, ret, op
 
     def silent(self, op: Op) -> bool:
         return not op.known or (op.result is None and self.options.get("nil") == "unknown")
@@ -133,8 +139,10 @@ class Object:
             late = op.known and op.arg < used
             return None if op.arg > last or no(op) != late else (held, last, max(used, op.arg))
         if op.f in GIVES:
-            other = isinstance(op.arg, int) and op.arg != last
-            return (False, last, used) if held and not other else None
+            names = isinstance(op.arg, int)
+            if op.known and op.result is False:
+                return None if held and names and op.arg == last else state
+            return (False, last, used) if held and not (names and op.arg != last) else None
         if op.known and op.result is False:
             return state if held else None
         token = last + 1 if op.result is None else op.result
@@ -177,15 +185,26 @@ class Object:
         """Whether the other operation can depend on the free one: what nothing depends on might as
         well never have happened. Where values are only compared, that takes a value in common.
         """
-        if self.kind == "kv-append" and self.init == "empty":
-            if other.f not in {"get", "read"}:
-                return not isinstance(other.arg, str)
-            nothing = free.arg is None or other.result is None
-            return nothing or text(free.arg)[1:-1] in text(other.result)
+        if self.kind in {"kv", "kv-append"}:
+            return self.supplies(free, other)
         if "register" not in self.kind and self.kind not in {"set", "g-set", *EMPTIED}:
             return True
         refused, mine = other.failed or other.result is False, self.atoms(free)
         return refused or not mine or not mine.isdisjoint(self.atoms(other))
+
+    def supplies(self, free: Op, other: Op) -> bool:
+        """A get needs what its text is made of. An append needs a text or nothing to append to:
+        where there may be other values (`mixed`), all that makes one.
+        """
+        if other.f not in {"get", "read"}:
+            return self.mixed and free.f != "append"
+        seen = "" if other.result is None and self.init == "empty" else other.result
+        removes = free.f.startswith("del") or free.arg is None
+        if self.silent(other) or seen is None:
+            return not self.silent(other) and removes
+        if isinstance(seen, str):
+            return removes or (isinstance(free.arg, str) and free.arg in seen)
+        return not removes and free.f != "append" and text(free.arg) == text(seen)
 
     def atoms(self, op: Op) -> set[str]:
         """The values that an operation compares or sets."""

@@ -118,12 +118,14 @@ class Semaphore(Object):
 
 class FencedLock(Object):
     """A mutex whose acquire answers with a token that is larger than every one before, or false. A
-    release may name the token. `use` of a token, something done under the lock, is refused (false)
-    if and only if one with a larger token was done. The state is (held, last token given, largest
-    token used).
+    release may name the token; one that answers false says that this token is not the one that
+    holds the lock, and without a token it says nothing: who asks is not known. `use` of a token,
+    something done under the lock, is refused (false) if and only if one with a larger token was
+    done. The state is (held, last token given, largest token used).
     """
 
     NAMES: ClassVar = names(use="use", write="use")
+    keeps_results = True
 
     def __init__(self, spec: Spec) -> None:
         spec.only("init")
@@ -146,9 +148,9 @@ class FencedLock(Object):
         return is_number(value) and value >= 0
 
     def is_read(self, op: Call) -> bool:
-        if self.what(op) == "take":
-            return op.known and op.result is False
-        return self.what(op) == "use" and refused(op)
+        if self.what(op) == "use":
+            return refused(op)
+        return op.result is False
 
     def step(self, state: tuple[bool, int, int], op: Call) -> tuple[bool, int, int] | None:
         held, last, used = state
@@ -157,12 +159,15 @@ class FencedLock(Object):
                 if op.value > last or (refused(op) != (op.value < used) and op.known):
                     return None
                 return held, last, max(used, op.value)
+            case "give" if op.result is False:
+                current = held and op.value == last and self._is_token(op.value)
+                return None if current else state
             case "give":
                 wrong = self._is_token(op.value) and op.value != last
                 return None if not held or wrong else (False, last, used)
-        if op.known and op.result is False:
+        if op.result is False:
             return state if held else None
         # Nobody can show the token of an acquire that told it to nobody: the least one leaves the
         # most possible.
-        token = op.result if op.known else last + 1
+        token = last + 1 if op.result is None else op.result
         return None if held or token <= last else (True, token, used)

@@ -271,3 +271,48 @@ def test_orders_are_replayed() -> None:
     for wrong in ((0, 2), (1, 0, 2), (0, 2, 1, 1), (0, 1, 2, 3), (0, 1, 2, 7), (2, 0, 1), ()):
         with pytest.raises(Contradiction):
             linearization(history, order(*wrong))
+
+
+REFUSED = (
+    # (the token that a release names, what it answers) after an acquire of token 7; legal?
+    (7, False, False),
+    (6, False, True),
+    (None, False, True),
+    (7, None, True),
+    (6, None, False),
+)
+
+
+@pytest.mark.parametrize(("token", "answer", "legal"), REFUSED)
+def test_a_release_that_is_refused(token: int | None, answer: Any, legal: bool) -> None:
+    """It says that its token is not the current one; both engines and the verifier agree."""
+    ops = [
+        Op(f="acquire", process=0, type="invoke"),
+        Op(f="acquire", value=7, process=0, type="ok"),
+        Op(f="release", value=token, process=0, type="invoke"),
+        Op(f="release", value=answer, process=0, type="ok"),
+    ]
+    history = History.from_ops(ops)
+    engines = [PythonEngine(), *([] if native.available() else [native.NativeEngine()])]
+    for engine in engines:
+        found = engine.check(history, make_model("fenced-lock"), Budget(seconds=5))
+        assert (found.validity is Validity.VALID) == legal, engine.name
+        for certificate in found.certificates:
+            linearizability(history, certificate)
+
+
+def test_an_acquire_that_is_open_at_the_cut_keeps_its_token() -> None:
+    """Its token was used before it returned: that is legal, and what is wrong is the last read."""
+    ops = [
+        Op(f="acquire", process=0, type="invoke"),
+        Op(f="use", value=9, process=1, type="invoke"),
+        Op(f="use", value=True, process=1, type="ok"),
+        Op(f="release", value=3, process=2, type="invoke"),
+        Op(f="release", value=True, process=2, type="ok"),
+        Op(f="acquire", value=9, process=0, type="ok"),
+    ]
+    history = History.from_ops(ops)
+    found = PythonEngine().check(history, make_model("fenced-lock"), Budget(seconds=5))
+    (certificate,) = found.certificates
+    assert certificate.blocked == [2]
+    linearizability(history, certificate)

@@ -29,6 +29,8 @@ const LONG: usize = 10;
 const STEPS: u64 = 6_000_000;
 /// Pairs of classes that are looked at to leave out what nothing kept depends on.
 const PAIRS: u64 = 30_000_000;
+/// Candidates and their classes, up to which others are held against each of them as they come.
+const FEW_OBSERVERS: usize = 16;
 /// Gaps that are tried, from the end on.
 const GAPS: usize = 2_000;
 
@@ -51,27 +53,15 @@ pub fn minimise(
         minimal: true,
     };
     let end = history.end(core.blocked as usize);
-    let mut best = None;
-    for (candidates, end) in task.guesses(core, end) {
-        for repeat in [true, false] {
-            let Some(scene) = task.scene(&candidates, end, repeat, OPEN)? else {
-                continue;
-            };
-            if task.illegal(&scene, &vec![true; scene.rows.len()], None)? {
-                let found = task.shrink(scene)?;
-                if found.minimal && found.kept.len() <= LONG {
-                    return Ok(found);
-                }
-                let better = |best: &Certificate| {
-                    (!found.minimal, found.kept.len()) < (!best.minimal, best.kept.len())
-                };
-                if best.as_ref().is_none_or(better) {
-                    best = Some(found);
-                }
-            }
+    if !core.rows.is_empty() {
+        let (rows, last) = task.named(core, end);
+        if let Some(found) = task.attempt(&rows, last)? {
+            return Ok(found);
         }
-        if let Some(best) = best {
-            return Ok(best);
+    }
+    for rows in task.recent(core.blocked, end) {
+        if let Some(found) = task.attempt(&rows, end)? {
+            return Ok(found);
         }
     }
     Ok(task.whole(core.blocked, end))
@@ -120,23 +110,52 @@ struct Task<'a> {
 impl Task<'_> {
     // -- what might be enough ------------------------------------------------------------------
 
-    /// Sets of rows that might show it, each with the position at which the history is cut.
-    fn guesses(&self, core: &Core, end: u32) -> Vec<(Vec<u32>, u32)> {
-        let mut found = Vec::new();
-        if !core.rows.is_empty() {
-            let rows = self.counting(&core.rows, OPEN);
-            let returns = rows.iter().map(|&row| self.history.end(row as usize));
-            let last = returns.filter(|&ret| ret != OPEN).max().unwrap_or(end);
-            found.push((rows, last));
+    /// The best certificate whose rows are among these; `None` where they do not show it.
+    fn attempt(&mut self, candidates: &[u32], end: u32) -> Result<Option<Certificate>, Stop> {
+        let object = self.object;
+        let Some(near) = self.near(candidates, end, &object.rows)? else {
+            return Ok(None);
+        };
+        let mut best: Option<Certificate> = None;
+        for repeat in [true, false] {
+            let Some(scene) = self.scene(candidates, end, repeat, OPEN, &near)? else {
+                continue;
+            };
+            if self.illegal(&scene, &vec![true; scene.rows.len()], None)? {
+                let found = self.shrink(scene, &near)?;
+                if found.minimal && found.kept.len() <= LONG {
+                    return Ok(Some(found));
+                }
+                let better = |best: &Certificate| {
+                    (!found.minimal, found.kept.len()) < (!best.minimal, best.kept.len())
+                };
+                if best.as_ref().is_none_or(better) {
+                    best = Some(found);
+                }
+            }
         }
+        Ok(best)
+    }
+
+    /// The rows that the algorithm named, and the last of their returns.
+    fn named(&self, core: &Core, end: u32) -> (Vec<u32>, u32) {
+        let rows = self.counting(&core.rows, OPEN);
+        let returns = rows.iter().map(|&row| self.history.end(row as usize));
+        let last = returns.filter(|&ret| ret != OPEN).max().unwrap_or(end);
+        (rows, last)
+    }
+
+    /// Ever more of the rows that returned last.
+    fn recent(&self, blocked: u32, end: u32) -> Vec<Vec<u32>> {
+        let mut found = Vec::new();
         let mut recent = self.counting(&self.object.rows, end);
-        recent.retain(|&row| row != core.blocked);
+        recent.retain(|&row| row != blocked);
         recent.sort_by_key(|&row| std::cmp::Reverse(self.recency(row, end)));
         let mut size = 1;
         loop {
-            let mut rows = vec![core.blocked];
+            let mut rows = vec![blocked];
             rows.extend(recent.iter().take(size - 1));
-            found.push((rows, end));
+            found.push(rows);
             if size > recent.len() {
                 return found;
             }
@@ -161,14 +180,65 @@ impl Task<'_> {
         }
     }
 
+    /// The rows among `within` that the candidates can depend on, or that are of a candidate's
+    /// class; `None` where it would take too long to see. Where the candidates are few and depend
+    /// on few others that is one pass, and no class is remembered that does not matter.
+    fn near(
+        &mut self,
+        candidates: &[u32],
+        end: u32,
+        within: &[u32],
+    ) -> Result<Option<Vec<u32>>, Stop> {
+        let mut rows = candidates.to_vec();
+        rows.sort_unstable();
+        rows.dedup();
+        let class_of = |row: u32| free_class(self.history, self.model, row);
+        let mut own: Vec<Class> = rows.iter().filter_map(|&row| class_of(row)).collect();
+        let whole = |&row: &u32| Class::of(self.model, self.history, row as usize);
+        let mut observers: Vec<Class> = rows.iter().map(whole).collect();
+        observers.extend_from_slice(&own);
+        if observers.len() <= FEW_OBSERVERS {
+            let mut meter = self.budget.meter();
+            let mut near = Vec::new();
+            let mut closed = true;
+            for &row in within {
+                meter.tick()?;
+                if self.history.inv[row as usize] >= end {
+                    break;
+                }
+                let Some(class) = class_of(row) else { continue };
+                let needs = |other: &Class| self.model.matters(self.history, &class, other);
+                if own.contains(&class) {
+                    near.push(row);
+                } else if observers.iter().any(needs) {
+                    closed = false;
+                    break;
+                }
+            }
+            if closed {
+                return Ok(Some(near));
+            }
+        }
+        let Some(useful) = self.useful(&rows, &mut observers, end, within)? else {
+            return Ok(None);
+        };
+        own.retain(|class| useful.get(class) != Some(&true));
+        let counts = |class| useful.get(&class) == Some(&true) || own.contains(&class);
+        let mut near: Vec<u32> = within.to_vec();
+        near.retain(|&row| class_of(row).is_some_and(counts));
+        Ok(Some(near))
+    }
+
     /// What was over before `begin`, or before the first of the rows, may have come in any order.
-    /// `None` where it would take too long to see what can matter.
+    /// `near` holds all rows that can matter to these. `None` where free operations lead to many
+    /// states and `repeat` is set.
     fn scene(
         &mut self,
         rows: &[u32],
         end: u32,
         repeat: bool,
         begin: u32,
+        near: &[u32],
     ) -> Result<Option<Scene>, Stop> {
         let mut rows = rows.to_vec();
         rows.sort_unstable();
@@ -184,10 +254,8 @@ impl Task<'_> {
             begin: begin.min(first),
         };
         let mut places: FxHashMap<Class, usize> = FxHashMap::default();
-        let mut observers = Vec::new();
         for &row in &rows {
             let class = Class::of(self.model, self.history, row as usize);
-            observers.push(class);
             let (part, ret) = part_of(self.history, self.model, row, end);
             if part == Part::Drop {
                 continue;
@@ -206,25 +274,21 @@ impl Task<'_> {
                 free,
             });
         }
-        let Some(useful) = self.useful(&rows, &mut observers, end)? else {
-            return Ok(None);
-        };
         let mut candidates = rows.iter().peekable();
-        for &row in self.object.rows.iter() {
+        for &row in near {
             if self.history.inv[row as usize] >= end {
                 break;
             }
-            if candidates.next_if(|&&next| next == row).is_some() {
+            while candidates.next_if(|&&next| next < row).is_some() {}
+            if candidates.peek() == Some(&&row) {
                 continue;
             }
             let Some(class) = free_class(self.history, self.model, row) else {
                 continue;
             };
-            if useful.get(&class) == Some(&true) || places.contains_key(&class) {
-                let at = self.base(&mut scene, &mut places, class);
-                let (from, to) = self.span(row, end);
-                scene.add(at, from, to);
-            }
+            let at = self.base(&mut scene, &mut places, class);
+            let (from, to) = self.span(row, end);
+            scene.add(at, from, to);
         }
         Ok((!repeat || self.few_states(&scene)).then_some(scene))
     }
@@ -269,11 +333,12 @@ impl Task<'_> {
         candidates: &[u32],
         observers: &mut Vec<Class>,
         end: u32,
+        within: &[u32],
     ) -> Result<Option<FxHashMap<Class, bool>>, Stop> {
         let mut meter = self.budget.meter();
         let mut useful: FxHashMap<Class, bool> = FxHashMap::default();
         let mut next = candidates.iter().peekable();
-        for &row in &self.object.rows {
+        for &row in within {
             meter.tick()?;
             if self.history.inv[row as usize] >= end {
                 break;
@@ -349,8 +414,9 @@ impl Task<'_> {
     // -- minimising ----------------------------------------------------------------------------
 
     /// From a scene that is illegal when all its candidates stay.
-    fn shrink(&mut self, mut scene: Scene) -> Result<Certificate, Stop> {
+    fn shrink(&mut self, mut scene: Scene, near: &[u32]) -> Result<Certificate, Stop> {
         self.minimal = true;
+        let mut near = near.to_vec();
         loop {
             let kept = self.keep(&scene)?;
             let rows: Vec<u32> = kept.iter().map(|&at| scene.rows[at].row).collect();
@@ -362,16 +428,23 @@ impl Task<'_> {
             let same = rows.len() == scene.rows.len() && end == scene.end;
             if same {
                 let gaps = self.gaps(&scene)?;
-                return Ok(self.certificate(&scene, &gaps));
+                return Ok(self.certificate(&scene, &gaps, &near));
             }
             // Cut earlier and with fewer candidates it is illegal all the same, and what cannot
             // matter any more is left out.
-            match self.scene(&rows, end, scene.repeat, scene.begin)? {
+            let next = match self.near(&rows, end, &near)? {
+                None => None,
+                Some(fewer) => {
+                    near = fewer;
+                    self.scene(&rows, end, scene.repeat, scene.begin, &near)?
+                }
+            };
+            match next {
                 Some(next) => scene = next,
                 None => {
                     self.minimal = false;
                     let gaps = scene.gaps(&vec![true; scene.rows.len()]);
-                    return Ok(self.certificate(&scene, &gaps));
+                    return Ok(self.certificate(&scene, &gaps, &near));
                 }
             }
         }
@@ -417,16 +490,17 @@ impl Task<'_> {
         explain(&gaps, &mut |some| self.illegal(scene, &stays, Some(some)))
     }
 
-    fn certificate(&self, scene: &Scene, gaps: &[GapAt]) -> Certificate {
+    fn certificate(&self, scene: &Scene, gaps: &[GapAt], near: &[u32]) -> Certificate {
         let mut rows_at: FxHashMap<u32, u32> = FxHashMap::default();
         let wanted = gaps.iter().flat_map(|&(_, from, to)| [from, to]).flatten();
         rows_at.extend(wanted.map(|position| (position, OPEN)));
-        for &row in &self.object.rows {
+        // The sides of a gap are ends of rows that are near: of its own class.
+        for row in near.iter().chain(scene.rows.iter().map(|one| &one.row)) {
             for position in [
-                self.history.inv[row as usize],
-                self.history.ret[row as usize],
+                self.history.inv[*row as usize],
+                self.history.ret[*row as usize],
             ] {
-                rows_at.entry(position).and_modify(|known| *known = row);
+                rows_at.entry(position).and_modify(|known| *known = *row);
             }
         }
         let side = |position: Option<u32>| position.map(|p| (p, rows_at[&p]));

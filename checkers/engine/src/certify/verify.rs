@@ -18,6 +18,8 @@ use crate::split::Object;
 
 /// Words of all places that are tried: a certificate that is minimal needs hundreds.
 const WORDS: usize = 2_000_000;
+/// Classes up to which each row is held against all of them.
+const FEW: usize = 16;
 /// Pairs of classes that are looked at to see which free ones can matter.
 const PAIRS: u64 = 100_000_000;
 
@@ -72,12 +74,11 @@ pub(super) fn check(
 ) -> Result<Checked, Stop> {
     let refuted = |text: &str| Ok(Checked::Refuted(text.to_string()));
     let mut meter = budget.meter();
-    let mine: HashSet<u32> = object.rows.iter().copied().collect();
     let kept: BTreeSet<u32> = certificate.kept.iter().copied().collect();
     let end = certificate.end;
     let mut ops = Vec::new();
     for &row in &kept {
-        if !mine.contains(&row) {
+        if object.rows.binary_search(&row).is_err() {
             return refuted("a row that is kept is of another key");
         }
         let (part, ret) = part_of(history, model, row, end);
@@ -91,15 +92,20 @@ pub(super) fn check(
             class: Class::of(model, history, row as usize),
         });
     }
+    let others = others(history, object, &kept, end);
+    let Some(useful) = useful(history, model, &ops, &others, &mut meter)? else {
+        return Ok(Checked::TooMuch);
+    };
+    let own: Vec<Class> = certificate.gaps.iter().map(|gap| gap.class).collect();
     let mut free: HashMap<Class, Free> = HashMap::new();
-    for &row in &object.rows {
+    for &row in &others {
         meter.tick()?;
-        if kept.contains(&row) || history.inv[row as usize] >= end {
-            continue;
-        }
         let Some(class) = free_class(history, model, row) else {
             continue;
         };
+        if !useful.contains(&class) && !own.contains(&class) {
+            continue;
+        }
         let one = free.entry(class).or_insert_with(|| Free {
             class,
             most: 0,
@@ -112,14 +118,12 @@ pub(super) fn check(
             return refuted("there is an operation in a gap");
         }
     }
-    let Some(free) = useful(history, model, &ops, free) else {
-        return Ok(Checked::TooMuch);
-    };
+    let free = free.into_values().filter(|one| useful.contains(&one.class));
     let mut all = Everything {
         history,
         model,
         ops,
-        free,
+        free: free.collect(),
         repeat: certificate.repeat,
     };
     all.try_it(&mut meter)
@@ -137,31 +141,62 @@ fn gaps_of(gaps: &[Gap], class: &Class) -> Vec<(u32, u32)> {
     .collect()
 }
 
-/// The free classes that something kept can depend on, also through one another.
+/// The rows of an object that are not kept and were invoked before the end.
+fn others(history: &History, object: &Object, kept: &BTreeSet<u32>, end: u32) -> Vec<u32> {
+    let mut rows = object.rows.clone();
+    rows.retain(|row| history.inv[*row as usize] < end);
+    for row in kept {
+        if let Ok(at) = rows.binary_search(row) {
+            rows.remove(at);
+        }
+    }
+    rows
+}
+
+/// The free classes that something kept can depend on, also through one another. The first rounds
+/// look at rows as they come: mostly few of them matter.
 fn useful(
     history: &History,
     model: &dyn Model,
     ops: &[Op],
-    mut free: HashMap<Class, Free>,
-) -> Option<Vec<Free>> {
-    let mut found: Vec<Free> = Vec::new();
+    rows: &[u32],
+    meter: &mut crate::budget::Meter,
+) -> Result<Option<HashSet<Class>>, Stop> {
+    let mut found: HashSet<Class> = HashSet::new();
     let mut fresh: Vec<Class> = ops.iter().map(|op| op.class).collect();
     let mut pairs = 0;
-    while !fresh.is_empty() && !free.is_empty() {
-        pairs += fresh.len() as u64 * free.len() as u64;
-        if pairs > PAIRS {
-            return None;
+    let mut distinct: Option<Vec<Class>> = None;
+    for round in 0.. {
+        if fresh.is_empty() {
+            break;
         }
-        let needed = |class: &Class| {
-            fresh
+        if round == 2 || fresh.len() > FEW {
+            let all = rows
                 .iter()
-                .any(|other| model.matters(history, class, other))
-        };
-        let more: Vec<Class> = free.keys().filter(|class| needed(class)).copied().collect();
-        found.extend(more.iter().filter_map(|class| free.remove(class)));
+                .filter_map(|&row| free_class(history, model, row));
+            distinct.get_or_insert_with(|| all.collect::<HashSet<Class>>().into_iter().collect());
+        }
+        let looked = distinct.as_ref().map_or(rows.len(), Vec::len);
+        pairs += fresh.len() as u64 * looked as u64;
+        if pairs > PAIRS {
+            return Ok(None);
+        }
+        let mut more: Vec<Class> = Vec::new();
+        for at in 0..looked {
+            meter.tick()?;
+            let class = match &distinct {
+                Some(classes) => Some(classes[at]),
+                None => free_class(history, model, rows[at]),
+            };
+            let Some(class) = class else { continue };
+            let needed = |other: &Class| model.matters(history, &class, other);
+            if fresh.iter().any(needed) && found.insert(class) {
+                more.push(class);
+            }
+        }
         fresh = more;
     }
-    Some(found)
+    Ok(Some(found))
 }
 
 /// Which kept operations are done, 64 in a word; the state; how often free ones were spent.

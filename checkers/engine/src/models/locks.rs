@@ -105,8 +105,8 @@ impl Locking {
     /// where it is a token.
     pub fn refused(&self, history: &History, does: Does, result: Val) -> bool {
         match (self.lock, does) {
+            (Lock::Fenced, Does::Acquire | Does::Release) => result == Val::FALSE,
             (_, Does::Release) => false,
-            (Lock::Fenced, Does::Acquire) => result == Val::FALSE,
             _ => said::flag(&history.values, result) == Some(false),
         }
     }
@@ -159,6 +159,13 @@ impl Locking {
                     return None;
                 }
                 (held, given) = (1, token);
+            }
+            // It says that its token is not the one that holds the lock. Without a token it says
+            // nothing: who asks is not known.
+            Does::Release if refused => {
+                if held != 0 && token_of(values, op.arg) == Some(given) {
+                    return None;
+                }
             }
             Does::Release => {
                 let token = token_of(values, op.arg);
