@@ -1,7 +1,8 @@
 //! Breadth first, event by event: only the configurations that no other one dominates go on. Soon
 //! at the end of an illegal history, and it remembers two events and the moves.
 
-use super::board::{pass, Board, Branches, Config, Field, Move};
+use super::board::{Board, Branches};
+use super::field::{pass, Config, Field, Move};
 use super::mask::Mask;
 use super::memo::Memo;
 use super::table::NO;

@@ -1,6 +1,7 @@
 //! Depth first: soon at the end of a legal history, for it tries the likeliest way first.
 
-use super::board::{pass, Board, Branches, Config, Field, Move};
+use super::board::{Board, Branches};
+use super::field::{pass, Config, Field, Move};
 use super::mask::Mask;
 use super::memo::Memo;
 use super::table::NO;

@@ -13,7 +13,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::board::Field;
+use super::field::Field;
 use super::problem::{Free, Problem};
 use super::table::{Table, NO};
 use super::{decide, Found, Order};

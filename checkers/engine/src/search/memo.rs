@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 use rustc_hash::FxHashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 
-use super::board::Config;
+use super::field::Config;
 use super::mask::Mask;
 use super::table::NO;
 use super::used::Spent;

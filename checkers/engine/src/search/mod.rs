@@ -10,6 +10,7 @@ pub mod board;
 mod breadth;
 mod demand;
 mod depth;
+pub mod field;
 mod local;
 pub mod mask;
 mod memo;
@@ -18,6 +19,8 @@ pub mod problem;
 pub mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_bounds;
 mod used;
 mod useful;
 mod witness;
@@ -29,9 +32,9 @@ use crate::model::Model;
 use crate::split::Object;
 use crate::verdict::{Answer, Core, Keyed};
 
-use board::{Config, Field, Move};
 use breadth::Breadth;
 use depth::Depth;
+use field::{Config, Field, Move};
 use local::Local;
 use mask::{Mask, Wide};
 use problem::Problem;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::board::Field;
+use super::field::Field;
 use super::local::Local;
 use super::problem::Problem;
 use super::table::Table;
@@ -203,7 +203,7 @@ pub fn random_run(random: &mut Random, cas: bool, most: u64) -> History {
     history
 }
 
-fn push(history: &mut History, process: u32, f: u16, arg: Val, position: u32) {
+pub fn push(history: &mut History, process: u32, f: u16, arg: Val, position: u32) {
     history.process.push(process);
     history.f.push(f);
     history.key.push(Val::NONE);
@@ -233,7 +233,7 @@ fn told(history: &History) -> String {
 }
 
 /// All modes of the search say what brute force says. True where it is legal.
-fn agree(history: &History, model: &dyn Model, proofs: &mut u64) -> bool {
+pub fn agree(history: &History, model: &dyn Model, proofs: &mut u64) -> bool {
     let legal = oracle(history, model);
     let budget = Budget::unlimited();
     let object = &split::whole(history)[0];

@@ -1,7 +1,7 @@
 //! From the way of a search to an order of rows: what was done unseen, and the reads, get their
 //! places.
 
-use super::board::{Move, OPTIONAL};
+use super::field::{Move, OPTIONAL};
 use super::problem::Problem;
 use super::table::{Table, NO};
 
