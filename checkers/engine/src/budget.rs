@@ -238,6 +238,16 @@ impl Meter {
         self.look()
     }
 
+    /// As many turns as `n`.
+    #[inline]
+    pub fn ticks(&mut self, n: u32) -> Result<(), Stop> {
+        self.turns = self.turns.saturating_add(n);
+        if self.turns < EVERY {
+            return Ok(());
+        }
+        self.look()
+    }
+
     /// Look at the clock and the memory now.
     #[cold]
     pub fn look(&mut self) -> Result<(), Stop> {

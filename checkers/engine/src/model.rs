@@ -131,6 +131,18 @@ pub trait Model: Send + Sync {
         false
     }
 
+    /// An update that only adds to the state. All of them are legal in the same states, and in every
+    /// state after one of them; what one has led to says `may_come`.
+    fn adds(&self, _: &History, _op: &Class) -> bool {
+        false
+    }
+
+    /// Whether the read may be legal in the state after `by` (an operation that adds; `None`: in
+    /// the state itself), or after any more operations that add.
+    fn may_come(&self, _: &History, _state: &[u32], _by: Option<&Class>, _read: &Class) -> bool {
+        true
+    }
+
     /// Whether `other` can depend on whether `update` happens. Take operations out of a legal order,
     /// all that belong to some classes: where none of these classes matters to an operation that
     /// is left, what is left must be a legal order again. It lets certificates be small: a write of

@@ -40,6 +40,10 @@ pub const PLANTED: &[(&str, &str)] = &[
         "a read takes effect as it arrives, whatever it saw",
     ),
     (
+        "search-anew",
+        "a read that is still to come forbids all that is not its beginning, whatever is put anew",
+    ),
+    (
         "search-deadline",
         "of open writes of one value the last to return goes first",
     ),

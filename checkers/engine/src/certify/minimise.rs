@@ -7,7 +7,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::budget::{Budget, Stop};
+use crate::budget::{Budget, Meter, Stop};
 use crate::certify::classes::{free_class, part_of};
 use crate::certify::weak::{probe, Found, Free, Kept, Table, ALWAYS};
 use crate::certify::{Certificate, Gap};
@@ -48,7 +48,7 @@ pub fn minimise(
         history,
         model,
         object,
-        budget,
+        meter: budget.meter(),
         steps: STEPS,
         minimal: true,
     };
@@ -102,7 +102,7 @@ struct Task<'a> {
     history: &'a History,
     model: &'a dyn Model,
     object: &'a Object,
-    budget: &'a Budget,
+    meter: Meter,
     steps: u64,
     minimal: bool,
 }
@@ -198,11 +198,10 @@ impl Task<'_> {
         let mut observers: Vec<Class> = rows.iter().map(whole).collect();
         observers.extend_from_slice(&own);
         if observers.len() <= FEW_OBSERVERS {
-            let mut meter = self.budget.meter();
             let mut near = Vec::new();
             let mut closed = true;
             for &row in within {
-                meter.tick()?;
+                self.meter.tick()?;
                 if self.history.inv[row as usize] >= end {
                     break;
                 }
@@ -329,17 +328,16 @@ impl Task<'_> {
     /// The classes of other rows that what is kept can depend on, also through one another;
     /// `Model::matters` says which. All others might as well never have happened.
     fn useful(
-        &self,
+        &mut self,
         candidates: &[u32],
         observers: &mut Vec<Class>,
         end: u32,
         within: &[u32],
     ) -> Result<Option<FxHashMap<Class, bool>>, Stop> {
-        let mut meter = self.budget.meter();
         let mut useful: FxHashMap<Class, bool> = FxHashMap::default();
         let mut next = candidates.iter().peekable();
         for &row in within {
-            meter.tick()?;
+            self.meter.tick()?;
             if self.history.inv[row as usize] >= end {
                 break;
             }
@@ -368,7 +366,7 @@ impl Task<'_> {
             }
             let mut rest = Vec::with_capacity(order.len());
             for class in order {
-                meter.tick()?;
+                self.meter.ticks(1 + fresh.len() as u32)?;
                 if fresh
                     .iter()
                     .any(|other| self.model.matters(self.history, &class, other))
@@ -394,7 +392,7 @@ impl Task<'_> {
         stays: &[bool],
         gaps: Option<&[GapAt]>,
     ) -> Result<bool, Stop> {
-        self.budget.meter().look()?;
+        self.meter.look()?;
         let kept: Vec<Kept> = scene
             .rows
             .iter()
@@ -405,8 +403,9 @@ impl Task<'_> {
         let free = scene.free(stays, gaps);
         let granted = PROBE_STEPS.min(self.steps);
         let mut left = granted;
-        let found = probe(&mut self.table, &kept, &free, &mut left);
+        let found = probe(&mut self.table, &kept, &free, &mut left, &mut self.meter);
         self.steps -= granted - left;
+        let found = found?;
         self.minimal &= found != Found::GaveUp;
         Ok(found == Found::Illegal)
     }

@@ -10,6 +10,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
+use crate::budget::{Meter, Stop};
 use crate::history::{History, OPEN};
 use crate::model::{Class, Model, Step};
 
@@ -161,7 +162,11 @@ enum Goal {
     Free(usize),
 }
 
-struct Overrun;
+/// Why a probe ends early: its own steps, or the budget of the whole.
+enum Overrun {
+    Steps,
+    Budget(Stop),
+}
 
 struct Probe<'t, 'a> {
     table: &'t mut Table<'a>,
@@ -175,10 +180,17 @@ struct Probe<'t, 'a> {
     slots: u128,
     configs: Vec<Config>,
     left: u64,
+    meter: &'t mut Meter,
 }
 
 /// Decide a weakened history. At most `*work` steps are tried; what was tried is taken off it.
-pub fn probe(table: &mut Table<'_>, kept: &[Kept], free: &[Free], work: &mut u64) -> Found {
+pub fn probe(
+    table: &mut Table<'_>,
+    kept: &[Kept],
+    free: &[Free],
+    work: &mut u64,
+    meter: &mut Meter,
+) -> Result<Found, Stop> {
     let mut limited = 0;
     let mut place = Vec::with_capacity(free.len());
     for one in free {
@@ -200,10 +212,15 @@ pub fn probe(table: &mut Table<'_>, kept: &[Kept], free: &[Free], work: &mut u64
         slots: 0,
         configs: vec![first],
         left: *work,
+        meter,
     };
     let found = probe.run();
     *work = probe.left;
-    found.unwrap_or(Found::GaveUp)
+    match found {
+        Ok(found) => Ok(found),
+        Err(Overrun::Steps) => Ok(Found::GaveUp),
+        Err(Overrun::Budget(why)) => Err(why),
+    }
 }
 
 impl Probe<'_, '_> {
@@ -235,7 +252,7 @@ impl Probe<'_, '_> {
     fn invoke(&mut self, at: u32) -> Result<(), Overrun> {
         let slot = (!self.slots).trailing_zeros();
         if slot >= SLOTS {
-            return Err(Overrun);
+            return Err(Overrun::Steps);
         }
         self.slots |= 1 << slot;
         let kept = self.kept[at as usize];
@@ -255,8 +272,8 @@ impl Probe<'_, '_> {
     }
 
     fn spend(&mut self, steps: u64) -> Result<(), Overrun> {
-        self.left = self.left.checked_sub(steps).ok_or(Overrun)?;
-        Ok(())
+        self.left = self.left.checked_sub(steps).ok_or(Overrun::Steps)?;
+        self.meter.ticks(4).map_err(Overrun::Budget)
     }
 
     /// All configurations in which the goal is reached, each by no more than it needs.
@@ -340,7 +357,7 @@ impl Probe<'_, '_> {
     /// The configuration in a new state, with all open reads that are legal there.
     fn settled(&mut self, mut config: Config, state: u32) -> Result<Config, Overrun> {
         if self.table.states[state as usize].len() > STATE_WORDS {
-            return Err(Overrun);
+            return Err(Overrun::Steps);
         }
         config.state = state;
         for i in 0..self.open.len() {

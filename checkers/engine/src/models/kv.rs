@@ -141,6 +141,36 @@ fn text_state(bytes: &[u8], out: &mut Vec<u32>) {
     }
 }
 
+/// The state after an append; false where the state holds no text.
+fn appended(state: &[u32], more: &[u8], next: &mut Vec<u32>) -> bool {
+    let length = match state {
+        [VALUE, nothing] if *nothing == Val::NIL.0 => {
+            text_state(more, next);
+            return true;
+        }
+        [TEXT, length, ..] => *length as usize,
+        _ => return false,
+    };
+    next.extend_from_slice(state);
+    let over = length % 4;
+    let mut head = 0;
+    if over > 0 {
+        head = more.len().min(4 - over);
+        if let Some(last) = next.last_mut() {
+            let mut word = last.to_le_bytes();
+            word[over..over + head].copy_from_slice(&more[..head]);
+            *last = u32::from_le_bytes(word);
+        }
+    }
+    for chunk in more[head..].chunks(4) {
+        let mut word = [0; 4];
+        word[..chunk.len()].copy_from_slice(chunk);
+        next.push(u32::from_le_bytes(word));
+    }
+    next[1] = (length + more.len()) as u32;
+    true
+}
+
 /// The text that a state holds; `None` where it holds another value. Nothing is the empty text.
 fn text_of(state: &[u32]) -> Option<Vec<u8>> {
     match state {
@@ -190,12 +220,12 @@ impl Model for Kv {
             Some(Does::Put) => self.held(values, op.arg, next),
             Some(Does::Delete) => *next = self.missing(),
             Some(Does::Append) => {
-                let (Some(mut text), Look::Str(more)) = (text_of(state), values.look(op.arg))
-                else {
+                let Look::Str(more) = values.look(op.arg) else {
                     return Step::No;
                 };
-                text.extend_from_slice(more.as_bytes());
-                text_state(&text, next);
+                if !appended(state, more.as_bytes(), next) {
+                    return Step::No;
+                }
             }
             None => return Step::No,
         }
@@ -214,6 +244,47 @@ impl Model for Kv {
         match self.does_of(history, op) {
             Some(Does::Get) => self.unknown(op),
             Some(Does::Put | Does::Delete) => true,
+            _ => false,
+        }
+    }
+
+    fn only_in(&self, history: &History, op: &Class, state: &mut Vec<u32>) -> bool {
+        let told = self.does_of(history, op) == Some(Does::Get) && !self.unknown(op);
+        if told {
+            self.held(&history.values, op.result, state);
+        }
+        told
+    }
+
+    /// Legal wherever there is text, and then there is text.
+    fn adds(&self, history: &History, op: &Class) -> bool {
+        self.does_of(history, op) == Some(Does::Append)
+    }
+
+    /// What was appended stays: the text of the read begins with it.
+    fn may_come(&self, history: &History, state: &[u32], by: Option<&Class>, read: &Class) -> bool {
+        let values = &history.values;
+        let goal = match values.look(read.result) {
+            Look::Str(text) => text.as_bytes(),
+            _ if self.empty && (read.result.is_nil() || read.result.is_none()) => b"",
+            _ => return true,
+        };
+        let more = match by.map(|by| values.look(by.arg)) {
+            None => b"",
+            Some(Look::Str(text)) => text.as_bytes(),
+            Some(_) => return true,
+        };
+        let (length, words) = match state {
+            [VALUE, nothing] if *nothing == Val::NIL.0 => (0, &[][..]),
+            [TEXT, length, words @ ..] => (*length as usize, words),
+            _ => return true,
+        };
+        let begins = |text: &[u8]| {
+            let mut chunks = words.iter().zip(text.chunks(4));
+            chunks.all(|(word, chunk)| word.to_le_bytes().starts_with(chunk))
+        };
+        match (goal.get(..length), goal.get(length..)) {
+            (Some(text), Some(rest)) => rest.starts_with(more) && begins(text),
             _ => false,
         }
     }

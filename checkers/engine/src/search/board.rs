@@ -40,9 +40,16 @@
 //!       later. At a gate the classes whose time ends there are tried as well.
 //!   (g) Where a crashed operation and a crashed write that is its boss both lead to a state and
 //!       the write would make nothing `either`, the write is saved.
+//!   (h) Where all updates that look at the state only add to it (`ahead`), those that lead away
+//!       from a read which is not done are not tried, unless something may still set the state anew
+//!       before it returns; nor are those that none of these reads can tell before that. All open
+//!       ones become `either` when the state is set anew: each of them
+//!       is legal wherever another one is, so that they can stand before that in any order.
 
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use super::ahead::READS;
 use super::field::{arrive, Config, Field, Move, OPTIONAL};
 use super::mask::Mask;
 use super::table::NO;
@@ -50,6 +57,8 @@ use crate::planted;
 
 /// States that rule (f) looks at; where there are more, something is taken to tell.
 const TRAIL_MAX: usize = 16;
+/// Work for one configuration beyond which the same is taken for granted.
+const WORK_MAX: u32 = 20_000;
 
 /// What is open at one event.
 pub struct Board<M> {
@@ -62,6 +71,12 @@ pub struct Board<M> {
     legal: Vec<Legal<M>>,
     turn: u32,
     none: M,
+    nothing: Legal<M>,
+    /// Read -> (event, `Ahead::anew` there).
+    anew: FxHashMap<u32, (usize, bool)>,
+    /// The last read for the sake of which something was not tried: what was found illegal is so
+    /// up to its return, and need not be before.
+    pub farthest: usize,
 }
 
 #[derive(Clone)]
@@ -85,6 +100,13 @@ impl<M: Mask> Board<M> {
             blind_slots: none.clone(),
             legal: Vec::new(),
             turn: 1,
+            anew: FxHashMap::default(),
+            farthest: 0,
+            nothing: Legal {
+                turn: 0,
+                reads: none.clone(),
+                sighted: none.clone(),
+            },
             none,
         };
         if !field.problem.is_empty() {
@@ -172,6 +194,12 @@ impl<M: Mask> Board<M> {
                 reads: self.none.clone(),
                 sighted: self.none.clone(),
             };
+            let (length, capacity) = (at, self.legal.capacity());
+            let size = std::mem::size_of::<Legal<M>>() + 2 * self.none.heap();
+            if !field.table.doubles(length, capacity, size) {
+                // No answer counts any more.
+                return &self.nothing;
+            }
             self.legal.resize(at + 1, empty);
         }
         if self.legal[at].turn != self.turn {
@@ -184,8 +212,11 @@ impl<M: Mask> Board<M> {
                 (&self.reads, &mut found.reads),
                 (&self.sighted, &mut found.sighted),
             ] {
+                field.table.worked(ops.len());
                 for &op in ops {
-                    if field.table.step(state, field.problem.class[op as usize]) != NO {
+                    let class = field.problem.class[op as usize];
+                    let anywhere = field.ahead.adds && field.table.kinds[class as usize].adds;
+                    if anywhere || field.table.step(state, class) != NO {
                         mask.put(field.problem.slot[op as usize]);
                     }
                 }
@@ -205,11 +236,11 @@ impl<M: Mask> Board<M> {
         trail: &mut SmallVec<[u32; 8]>,
     ) -> bool {
         let event = self.event;
-        let legal = self.legal(field, state);
-        if legal.reads.beyond(&config.ok) || trail.len() > TRAIL_MAX {
+        let tired = field.table.work() > WORK_MAX || trail.len() > TRAIL_MAX;
+        if tired || self.legal(field, state).reads.beyond(&config.ok) {
             return true;
         }
-        let sighted = legal.sighted.clone();
+        let sighted = self.legal(field, state).sighted.clone();
         if sighted.meets(&config.avail) {
             for at in 0..self.sighted.len() {
                 let op = self.sighted[at];
@@ -333,7 +364,7 @@ impl<M: Mask> Board<M> {
             self.overwrite(field, config, op, kind.after, config.used, out);
         } else {
             let after = field.table.step(config.state, class);
-            if after != NO {
+            if after != NO && self.comes(field, config, class, true) {
                 out.push(self.done(field, config, op, after, config.used));
             }
         }
@@ -377,6 +408,9 @@ impl<M: Mask> Board<M> {
             if op as usize == self.event || !config.avail.has(slot) || classes.contains(&class) {
                 continue;
             }
+            if !self.comes(field, config, class, false) {
+                continue;
+            }
             let after = field.table.step(config.state, class);
             if after == NO {
                 continue;
@@ -389,10 +423,89 @@ impl<M: Mask> Board<M> {
             } else {
                 either.push(class);
             }
-            if self.is_told(field, after, config, slot) {
+            if field.ahead.adds || self.is_told(field, after, config, slot) {
                 out.push(self.done(field, config, op, after, config.used));
             }
         }
+    }
+
+    /// Rule (h): no read that is not done is lost when an update of the class takes effect, and one
+    /// of them can tell. The operation of the event is not asked for that.
+    fn comes(&mut self, field: &mut Field, config: &Config<M>, class: u32, own: bool) -> bool {
+        if !field.ahead.adds {
+            return true;
+        }
+        // The first arrival of a read that may come as things are, and the first return of one
+        // that only something that sets the state anew lets come.
+        let (mut direct, mut until) = (NO, NO);
+        for at in 0..self.reads.len() {
+            let read = self.reads[at];
+            if config.ok.has(field.problem.slot[read as usize]) {
+                continue;
+            }
+            match self.may_still(field, config, class, read) {
+                Some(true) => direct = 0,
+                Some(false) => until = until.min(read),
+                None => {
+                    self.farthest = self.farthest.max(read as usize);
+                    return false;
+                }
+            }
+        }
+        let event = self.event;
+        let next = field.ahead.next(event).len();
+        let mut last = NO;
+        for at in 0..next {
+            let (arrival, read) = field.ahead.next(event)[at];
+            last = arrival;
+            match self.may_still(field, config, class, read) {
+                Some(true) => direct = direct.min(arrival),
+                Some(false) => until = until.min(read),
+                None => {
+                    self.farthest = self.farthest.max(read as usize);
+                    return false;
+                }
+            }
+        }
+        let more = next == READS && last <= until;
+        own || more || (direct != NO && direct <= until)
+    }
+
+    /// The read may come after an update of the class: as things are, or else after something that
+    /// sets the state anew.
+    fn may_still(
+        &mut self,
+        field: &mut Field,
+        config: &Config<M>,
+        class: u32,
+        read: u32,
+    ) -> Option<bool> {
+        field.table.worked(1);
+        let goal = field.problem.class[read as usize];
+        if field.table.may_come(config.state, class, goal) {
+            return Some(true);
+        }
+        if planted!("search-anew", false, true) {
+            return None;
+        }
+        let open = self.blind.iter().any(|&op| {
+            let class = field.problem.class[op as usize];
+            let after = field.table.kinds[class as usize].after;
+            config.avail.has(field.problem.slot[op as usize])
+                && field.table.may_come(after, NO, goal)
+        });
+        let mut writes = field.writes.iter();
+        if open || writes.any(|&(_, after)| field.table.may_come(after, NO, goal)) {
+            return Some(false);
+        }
+        let found = match self.anew.get(&read) {
+            Some(&(event, found)) if event == self.event => found,
+            _ => field
+                .ahead
+                .anew(field.table, field.problem, self.event, read),
+        };
+        self.anew.insert(read, (self.event, found));
+        found.then_some(false)
     }
 
     /// Crashed operations, and free ones, take effect.
@@ -409,7 +522,8 @@ impl<M: Mask> Board<M> {
         let event = self.event;
         let quiet = !self.overwrites_something(field, config);
         for &(place, after) in field.leads(config.state).iter() {
-            if !field.left(place, event, config.used) {
+            let class = field.problem.optional[place as usize].class;
+            if !field.left(place, event, config.used) || !self.comes(field, config, class, false) {
                 continue;
             }
             let closes = field.problem.optional[place as usize].last == event as u32;
@@ -484,7 +598,12 @@ impl<M: Mask> Board<M> {
             next.ok.drop(mine);
         }
         let mut any = false;
-        if before.beyond(&config.ok) {
+        if field.ahead.adds {
+            next.ok.join(&before);
+            if keeps {
+                next.ok.drop(mine);
+            }
+        } else if before.beyond(&config.ok) {
             for &other in &self.sighted {
                 let slot = field.problem.slot[other as usize];
                 let waits = before.has(slot) && !config.ok.has(slot);

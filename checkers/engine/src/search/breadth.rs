@@ -58,7 +58,9 @@ impl<M: Mask> Breadth<M> {
         while self.visited < until {
             let Some((at, node)) = self.pop() else {
                 if self.later.is_empty() {
-                    return Ok(Some(Found::Illegal(self.event as u32)));
+                    return Ok(Some(Found::Illegal(
+                        self.event.max(self.board.farthest) as u32
+                    )));
                 }
                 self.turn(field);
                 continue;
@@ -110,6 +112,8 @@ impl<M: Mask> Breadth<M> {
         meter: &mut Meter,
     ) -> Result<(), Stop> {
         self.visited += 1;
+        meter.ticks(1 + field.table.take_work())?;
+        field.table.holds()?;
         let event = self.event;
         let gate = field.problem.is_gate(event);
         let slot = field.problem.slot[event];

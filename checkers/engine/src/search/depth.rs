@@ -65,7 +65,9 @@ impl<M: Mask> Depth<M> {
         let last = field.problem.len();
         while self.visited < until {
             let Some(next) = self.waiting.pop() else {
-                return Ok(Some(Found::Illegal(self.deepest as u32)));
+                return Ok(Some(Found::Illegal(
+                    self.deepest.max(self.board.farthest) as u32
+                )));
             };
             self.way.truncate(next.length as usize);
             if next.step != STAY {
@@ -87,12 +89,13 @@ impl<M: Mask> Depth<M> {
 
     fn is_new(
         &mut self,
-        field: &Field,
+        field: &mut Field,
         event: usize,
         config: &Config<M>,
         meter: &mut Meter,
     ) -> Result<bool, Stop> {
-        meter.tick()?;
+        meter.ticks(1 + field.table.take_work())?;
+        field.table.holds()?;
         let place = event as u32 * 2 + u32::from(is_committed(field, event, config));
         let added = self
             .memo
@@ -120,7 +123,7 @@ impl<M: Mask> Depth<M> {
                 if self.board.may_commit(field, &config) {
                     let mut committed = config.clone();
                     committed.ok.drop(slot);
-                    self.wait(event, committed, STAY);
+                    self.wait(field, event, committed, STAY);
                 }
             }
         }
@@ -130,7 +133,7 @@ impl<M: Mask> Depth<M> {
             self.board.branches(field, &config, &mut branches);
             let best = if gate { None } else { branches.pop() };
             for (step, next) in branches.drain(..) {
-                self.wait(event, next, step);
+                self.wait(field, event, next, step);
             }
             self.branches = branches;
             if !gate {
@@ -143,7 +146,12 @@ impl<M: Mask> Depth<M> {
         Some((event + 1, config))
     }
 
-    fn wait(&mut self, event: usize, config: Config<M>, step: Move) {
+    fn wait(&mut self, field: &mut Field, event: usize, config: Config<M>, step: Move) {
+        let (length, capacity) = (self.waiting.len(), self.waiting.capacity());
+        let size = std::mem::size_of::<Waiting<M>>();
+        if !field.table.doubles(length, capacity, size) {
+            return;
+        }
         self.waiting.push(Waiting {
             event: event as u32,
             config,

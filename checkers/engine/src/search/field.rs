@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use super::ahead::Ahead;
 use super::demand::Demand;
 use super::mask::Mask;
 use super::problem::Problem;
@@ -40,6 +41,7 @@ pub struct Field<'t, 'a> {
     pub problem: &'t Problem,
     pub spent: Spent,
     pub demand: Demand,
+    pub ahead: Ahead,
     /// State -> the optional classes that look at the state and change it here: (place, after).
     leads: Vec<Option<Leads>>,
     /// Optional classes that are blind: (place, after).
@@ -63,6 +65,7 @@ impl<'t, 'a> Field<'t, 'a> {
         Field {
             spent: Spent::new(problem.boss.clone()),
             demand: Demand::new(problem),
+            ahead: Ahead::new(table, problem),
             leads: Vec::new(),
             nothing: Rc::new([]),
             writes,
@@ -93,6 +96,10 @@ impl<'t, 'a> Field<'t, 'a> {
         if self.problem.optional[at as usize].is_free() {
             used
         } else {
+            let room = self.spent.room();
+            if room > 0 && !self.table.fits(room) {
+                return used;
+            }
             self.spent.plus(used, at)
         }
     }
@@ -103,12 +110,17 @@ impl<'t, 'a> Field<'t, 'a> {
             return Rc::clone(&self.nothing);
         }
         if at >= self.leads.len() {
+            let (length, capacity) = (at, self.leads.capacity());
+            if !self.table.doubles(length, capacity, 16) {
+                return Rc::clone(&self.nothing);
+            }
             self.leads.resize(at + 1, None);
         }
         if let Some(found) = &self.leads[at] {
             return Rc::clone(found);
         }
         let mut found = Vec::new();
+        self.table.worked(self.sighted.len());
         for &(place, class) in &self.sighted {
             let after = self.table.step(state, class);
             if after != NO && after != state {

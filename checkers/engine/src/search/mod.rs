@@ -6,6 +6,7 @@
 //! The turns are counted in configurations, so that the answer and its order of rows are the same
 //! on every machine.
 
+mod ahead;
 pub mod board;
 mod breadth;
 mod demand;
@@ -19,6 +20,8 @@ pub mod problem;
 pub mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_adds;
 #[cfg(test)]
 mod tests_bounds;
 mod used;
@@ -89,9 +92,9 @@ pub fn search(
         },
         visited: 0,
     };
-    let mut table = Table::new(model, history);
+    let mut table = Table::new(model, history, budget);
     let made = Problem::new(&mut table, &object.rows, &[], OPEN, &mut meter);
-    let problem = match made {
+    let problem = match made.and_then(|made| table.holds().map(|()| made)) {
         Ok(problem) => problem,
         Err(why) => {
             keyed.answer = unknown(why, 0, 0);
@@ -221,6 +224,7 @@ impl<'r, M: Mask> Race<'r, M> {
                 (Order::Race, 1) => self.look_around(field, most, outcome, meter)?,
                 _ => self.go_broad(field, most, outcome, meter)?,
             };
+            field.table.holds()?;
             let progress = &meter.budget().progress().configurations;
             progress.fetch_add(
                 outcome.visited - before,

@@ -7,6 +7,7 @@
 use hashbrown::HashTable;
 use rustc_hash::FxHashMap;
 
+use crate::budget::{Budget, Stop};
 use crate::history::History;
 use crate::model::{Class, Model, Step};
 
@@ -27,6 +28,8 @@ pub struct Kind {
     pub need: u32,
     /// The state after it, where `blind` or `need` say that there is only one.
     pub after: u32,
+    /// It only adds to the state.
+    pub adds: bool,
 }
 
 impl Kind {
@@ -52,6 +55,11 @@ pub struct Table<'a> {
     dense: Vec<u32>,
     sparse: FxHashMap<u64, u32>,
     scratch: Vec<u32>,
+    budget: Budget,
+    /// What was asked of the model, and the like, since `take_work`.
+    work: u32,
+    /// It does not hold all that it should: no answer of it counts any more.
+    full: Option<Stop>,
 }
 
 fn hash_of(state: &[u32]) -> u64 {
@@ -60,7 +68,7 @@ fn hash_of(state: &[u32]) -> u64 {
 }
 
 impl<'a> Table<'a> {
-    pub fn new(model: &'a dyn Model, history: &'a History) -> Table<'a> {
+    pub fn new(model: &'a dyn Model, history: &'a History, budget: &Budget) -> Table<'a> {
         let mut table = Table {
             model,
             history,
@@ -75,10 +83,56 @@ impl<'a> Table<'a> {
             dense: Vec::new(),
             sparse: FxHashMap::default(),
             scratch: Vec::new(),
+            budget: budget.clone(),
+            work: 0,
+            full: None,
         };
         let initial = model.initial(&history.values);
         table.initial = table.state_id(&initial);
         table
+    }
+
+    /// Whether so many bytes more fit; where they do not, the search is to stop.
+    pub fn fits(&mut self, bytes: usize) -> bool {
+        let fits = self.budget.fits(bytes);
+        if let Err(why) = fits {
+            self.full = Some(why);
+        }
+        fits.is_ok()
+    }
+
+    /// The same for a list or a table that is to hold one more: it doubles where it is full.
+    pub fn doubles(&mut self, length: usize, capacity: usize, bytes: usize) -> bool {
+        length < capacity || length < 1_000 || self.fits(length * 2 * bytes)
+    }
+
+    /// Err where something did not fit.
+    pub fn holds(&self) -> Result<(), Stop> {
+        self.full.map_or(Ok(()), Err)
+    }
+
+    /// So much was to be done.
+    #[inline]
+    pub fn worked(&mut self, steps: usize) {
+        self.work = self.work.saturating_add(steps as u32);
+    }
+
+    /// What was done since the last time.
+    #[inline]
+    pub fn work(&self) -> u32 {
+        self.work
+    }
+
+    pub fn take_work(&mut self) -> u32 {
+        std::mem::take(&mut self.work)
+    }
+
+    /// Whether the read may come after the class `by` (`NO`: none) in the state: `Model::may_come`.
+    pub fn may_come(&self, state: u32, by: u32, read: u32) -> bool {
+        let by = self.classes.get(by as usize);
+        let read = &self.classes[read as usize];
+        self.model
+            .may_come(self.history, self.state(state), by, read)
     }
 
     /// Number of states so far.
@@ -104,6 +158,16 @@ impl<'a> Table<'a> {
             .find(hash, |&other| words_of(ends, words, other) == state)
         {
             return found;
+        }
+        let room = self.words.capacity() - self.words.len();
+        let many = u32::try_from(self.words.len() + state.len()).is_err();
+        let fits = !many
+            && (room >= state.len() || self.fits((self.words.len() + state.len()) * 8))
+            && self.doubles(self.ends.len(), self.ends.capacity(), 8)
+            && self.doubles(self.state_ids.len(), self.state_ids.capacity(), 12);
+        if !fits && !self.ends.is_empty() {
+            self.full = Some(Stop::Memory);
+            return 0;
         }
         let id = self.ends.len() as u32;
         self.words.extend_from_slice(state);
@@ -138,6 +202,7 @@ impl<'a> Table<'a> {
             blind,
             need,
             after,
+            adds: !pure && !blind && self.model.adds(self.history, &class),
         });
         id
     }
@@ -170,8 +235,11 @@ impl<'a> Table<'a> {
         if at < DENSE_MAX {
             if at >= self.dense.len() {
                 let rows = (state as usize + 1).next_power_of_two();
-                self.dense
-                    .resize((rows * self.stride).min(DENSE_MAX), UNASKED);
+                let size = (rows * self.stride).min(DENSE_MAX);
+                if !self.fits(size * 4) {
+                    return NO;
+                }
+                self.dense.resize(size, UNASKED);
             }
             if self.dense[at] == UNASKED {
                 self.dense[at] = self.ask(state, class);
@@ -183,7 +251,9 @@ impl<'a> Table<'a> {
             return found;
         }
         let found = self.ask(state, class);
-        self.sparse.insert(key, found);
+        if self.doubles(self.sparse.len(), self.sparse.capacity(), 40) {
+            self.sparse.insert(key, found);
+        }
         found
     }
 
@@ -192,6 +262,7 @@ impl<'a> Table<'a> {
         let mut next = std::mem::take(&mut self.scratch);
         next.clear();
         let words = words_of(&self.ends, &self.words, state);
+        self.work += 1 + words.len() as u32 / 16;
         let class = &self.classes[class as usize];
         let after = match self.model.step(self.history, words, class, &mut next) {
             Step::No => NO,

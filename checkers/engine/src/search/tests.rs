@@ -271,7 +271,7 @@ pub fn agree(history: &History, model: &dyn Model, proofs: &mut u64) -> bool {
         (Order::Breadth, true),
     ] {
         let mut meter = budget.meter();
-        let mut table = Table::new(model, history);
+        let mut table = Table::new(model, history, &Budget::unlimited());
         let problem = Problem::new(&mut table, &object.rows, &[], OPEN, &mut meter).unwrap();
         let mut field = Field::new(&mut table, &problem);
         let outcome = decide(&mut field, u64::MAX, order, wide, &mut meter);
@@ -294,7 +294,7 @@ pub fn agree(history: &History, model: &dyn Model, proofs: &mut u64) -> bool {
         }
     }
     let mut meter = budget.meter();
-    let mut table = Table::new(model, history);
+    let mut table = Table::new(model, history, &Budget::unlimited());
     let problem = Problem::new(&mut table, &object.rows, &[], OPEN, &mut meter).unwrap();
     for event in 0..problem.len() {
         let mut local = Local::new(&object.rows);

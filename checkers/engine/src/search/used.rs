@@ -48,8 +48,19 @@ impl Spent {
         spent
     }
 
-    pub fn bytes(&self) -> usize {
-        self.items.capacity() * 8 + self.ends.capacity() * 16 + self.more.capacity() * 13
+    /// Bytes that one more may take: 0 where there is room.
+    pub fn room(&self) -> usize {
+        let doubled = |length: usize, capacity: usize, bytes: usize| {
+            if length < capacity.saturating_sub(64) || length < 1_000 {
+                0
+            } else {
+                length * 2 * bytes
+            }
+        };
+        doubled(self.items.len(), self.items.capacity(), 8)
+            + doubled(self.ends.len(), self.ends.capacity(), 8)
+            + doubled(self.found.len(), self.found.capacity(), 8)
+            + doubled(self.more.len(), self.more.capacity(), 24)
     }
 
     fn id(&mut self, list: &[(u32, u32)]) -> u32 {

@@ -1,6 +1,7 @@
 //! From the way of a search to an order of rows: what was done unseen, and the reads, get their
 //! places.
 
+use super::ahead::Ahead;
 use super::field::{Move, OPTIONAL};
 use super::problem::Problem;
 use super::table::{Table, NO};
@@ -15,6 +16,8 @@ struct Replay<'t, 'a, 'p> {
     seen: Vec<bool>,
     spent: Vec<usize>,
     order: Vec<u32>,
+    /// What only adds can stand before what sets the state anew (`ahead`).
+    adds: bool,
 }
 
 /// The rows in the order of the way.
@@ -27,12 +30,13 @@ pub fn order(table: &mut Table, problem: &Problem, way: &[Move]) -> Vec<u32> {
     }
     let mut replay = Replay {
         state: table.initial,
-        table,
         problem,
         open: Vec::new(),
         seen,
         spent: vec![0; problem.optional.len()],
         order: Vec::new(),
+        adds: Ahead::new(table, problem).adds,
+        table,
     };
     let mut next = 0;
     for event in 0..problem.len() {
@@ -65,14 +69,15 @@ impl Replay<'_, '_, '_> {
             self.place(step.unseen);
         }
         if kind.overwrites() {
-            let (table, problem, seen) = (&self.table, self.problem, &self.seen);
+            let (table, problem, seen, adds) = (&self.table, self.problem, &self.seen, self.adds);
             let unseen: Vec<u32> = self
                 .open
                 .iter()
                 .copied()
                 .filter(|&op| {
                     let class = problem.class[op as usize];
-                    table.kinds[class as usize].overwrites() && !seen[op as usize]
+                    let kind = table.kinds[class as usize];
+                    (kind.overwrites() || (adds && kind.adds)) && !seen[op as usize]
                 })
                 .collect();
             for op in unseen {
