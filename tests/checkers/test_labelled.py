@@ -45,11 +45,14 @@ def index() -> list[tuple[str, str, str]]:
         return [(row["path"], row["model"], row["verdict"]) for row in csv.DictReader(file)]
 
 
+UNKNOWN = "unknown"
+
+
 def wrong(engine: Engine, history: History, model: str, verdict: str) -> str:
-    """What is not as it should be; "" where all is. UNKNOWN of the engine in Python is no error."""
+    """What is not as it should be; "" where all is, `UNKNOWN` where Python gave up."""
     found = engine.check(history, make_model(model), Budget(seconds=SECONDS))
     if found.validity is Validity.UNKNOWN and engine.name == "python":
-        return ""
+        return UNKNOWN
     if found.validity != verdict:
         return f"{engine.name} says {found.validity.value}: {found.reason}"
     if found.validity is Validity.INVALID:
@@ -65,8 +68,9 @@ def wrong(engine: Engine, history: History, model: str, verdict: str) -> str:
 
 
 def judge_all(rows: list[tuple[str, str, str]], *, by_native: bool, by_python: bool) -> None:
-    """Fails with all rows that are wrong."""
+    """Fails with all rows that are wrong, and where more than one in ten is given up."""
     bad = []
+    given_up = []
     for path, model, verdict in rows:
         if by_native:
             history = native.read(HISTORIES / path, model=model)
@@ -74,9 +78,13 @@ def judge_all(rows: list[tuple[str, str, str]], *, by_native: bool, by_python: b
                 bad.append(f"{path} {model} is {verdict}; {why}")
         if by_python:
             history = read_history(HISTORIES / path)
-            if why := wrong(PythonEngine(), history, model, verdict):
+            why = wrong(PythonEngine(), history, model, verdict)
+            if why == UNKNOWN:
+                given_up.append(path)
+            elif why:
                 bad.append(f"{path} {model} is {verdict}; {why}")
     assert not bad, "\n".join(bad)
+    assert len(given_up) <= len(rows) / 10, given_up
 
 
 def sample() -> list[tuple[str, str, str]]:
@@ -96,6 +104,7 @@ def test_a_sample_by_the_native_engine() -> None:
 
 
 def test_a_sample_by_the_engine_in_python() -> None:
+    # Appended text costs the engine in Python its 20 s: `pytest -m slow` has those rows.
     rows = [row for row in sample() if "/kv/" not in row[0]]
     judge_all(rows, by_native=False, by_python=True)
 

@@ -17,6 +17,7 @@ from dissensus.checkers.models import make_model
 from dissensus.checkers.native import NativeEngine
 from dissensus.checkers.verifier_orders import linearizability, linearization
 from dissensus.harness.checker import Budget, Call, Engine, Model
+from dissensus.harness.errors import UserError
 from dissensus.harness.history import OK, History
 from dissensus.harness.ops import Op
 from dissensus.harness.verdict import Certificate, Contradiction, OverBudget, Validity
@@ -143,7 +144,7 @@ class Run:
             try:
                 self.model.accepts(call)
                 after = self.model.step(self.state, call)
-            except Exception:
+            except UserError:
                 continue
             if after is not None or lie:
                 self.state = self.state if after is None or lie else after

@@ -298,30 +298,11 @@ impl Lines<'_> {
 fn edn_keyword(name: &str, out: &mut String) {
     let plain = |c: char| c.is_alphanumeric() || "-_./*+!?<>=&%$|'".contains(c);
     if name.is_empty() || !name.chars().all(plain) {
-        edn_string(name, out);
+        json_string(name, out);
         return;
     }
     out.push(':');
     out.push_str(name);
-}
-
-fn edn_string(text: &str, out: &mut String) {
-    use std::fmt::Write;
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if (c as u32) < 0x20 => {
-                let _ = write!(out, "\\u{:04x}", c as u32);
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
 }
 
 /// A value as EDN.
@@ -344,7 +325,7 @@ pub fn write_edn(values: &Values, value: Val, out: &mut String) {
         Look::Float(number) => {
             let _ = write!(out, "{number:?}");
         }
-        Look::Str(text) => edn_string(text, out),
+        Look::Str(text) => json_string(text, out),
         Look::Keyword(name) => edn_keyword(name, out),
         Look::List(items) => all_edn(values, items, "[", "]", out),
         Look::Set(items) => all_edn(values, items, "#{", "}", out),
