@@ -5,6 +5,9 @@
 //! illegal, else among those that returned last; then the same for the gaps. Probes are bounded by
 //! counted work, never by a clock, so that the same history has the same certificate everywhere.
 
+mod near;
+mod scene;
+
 use rustc_hash::FxHashMap;
 
 use crate::budget::{Budget, Meter, Stop};
@@ -137,97 +140,6 @@ impl Task<'_> {
         Ok(best)
     }
 
-    /// The rows that the algorithm named, and the last of their returns.
-    fn named(&self, core: &Core, end: u32) -> (Vec<u32>, u32) {
-        let rows = self.counting(&core.rows, OPEN);
-        let returns = rows.iter().map(|&row| self.history.end(row as usize));
-        let last = returns.filter(|&ret| ret != OPEN).max().unwrap_or(end);
-        (rows, last)
-    }
-
-    /// Ever more of the rows that returned last.
-    fn recent(&self, blocked: u32, end: u32) -> Vec<Vec<u32>> {
-        let mut found = Vec::new();
-        let mut recent = self.counting(&self.object.rows, end);
-        recent.retain(|&row| row != blocked);
-        recent.sort_by_key(|&row| std::cmp::Reverse(self.recency(row, end)));
-        let mut size = 1;
-        loop {
-            let mut rows = vec![blocked];
-            rows.extend(recent.iter().take(size - 1));
-            found.push(rows);
-            if size > recent.len() {
-                return found;
-            }
-            size *= 2;
-        }
-    }
-
-    /// The rows that are not left out after the cut.
-    fn counting(&self, rows: &[u32], end: u32) -> Vec<u32> {
-        let part = |row: u32| part_of(self.history, self.model, row, end).0;
-        let mut rows = rows.to_vec();
-        rows.retain(|&row| part(row) != Part::Drop);
-        rows
-    }
-
-    fn recency(&self, row: u32, end: u32) -> u32 {
-        let over = self.history.end(row as usize);
-        if over <= end {
-            over
-        } else {
-            self.history.inv[row as usize]
-        }
-    }
-
-    /// The rows among `within` that the candidates can depend on, or that are of a candidate's
-    /// class; `None` where it would take too long to see. Where the candidates are few and depend
-    /// on few others that is one pass, and no class is remembered that does not matter.
-    fn near(
-        &mut self,
-        candidates: &[u32],
-        end: u32,
-        within: &[u32],
-    ) -> Result<Option<Vec<u32>>, Stop> {
-        let mut rows = candidates.to_vec();
-        rows.sort_unstable();
-        rows.dedup();
-        let class_of = |row: u32| free_class(self.history, self.model, row);
-        let mut own: Vec<Class> = rows.iter().filter_map(|&row| class_of(row)).collect();
-        let whole = |&row: &u32| Class::of(self.model, self.history, row as usize);
-        let mut observers: Vec<Class> = rows.iter().map(whole).collect();
-        observers.extend_from_slice(&own);
-        if observers.len() <= FEW_OBSERVERS {
-            let mut near = Vec::new();
-            let mut closed = true;
-            for &row in within {
-                self.meter.tick()?;
-                if self.history.inv[row as usize] >= end {
-                    break;
-                }
-                let Some(class) = class_of(row) else { continue };
-                let needs = |other: &Class| self.model.matters(self.history, &class, other);
-                if own.contains(&class) {
-                    near.push(row);
-                } else if observers.iter().any(needs) {
-                    closed = false;
-                    break;
-                }
-            }
-            if closed {
-                return Ok(Some(near));
-            }
-        }
-        let Some(useful) = self.useful(&rows, &mut observers, end, within)? else {
-            return Ok(None);
-        };
-        own.retain(|class| useful.get(class) != Some(&true));
-        let counts = |class| useful.get(&class) == Some(&true) || own.contains(&class);
-        let mut near: Vec<u32> = within.to_vec();
-        near.retain(|&row| class_of(row).is_some_and(counts));
-        Ok(Some(near))
-    }
-
     /// What was over before `begin`, or before the first of the rows, may have come in any order.
     /// `near` holds all rows that can matter to these. `None` where free operations lead to many
     /// states and `repeat` is set.
@@ -323,63 +235,6 @@ impl Task<'_> {
             self.history.inv[row as usize],
             if to >= end { OPEN } else { to },
         )
-    }
-
-    /// The classes of other rows that what is kept can depend on, also through one another;
-    /// `Model::matters` says which. All others might as well never have happened.
-    fn useful(
-        &mut self,
-        candidates: &[u32],
-        observers: &mut Vec<Class>,
-        end: u32,
-        within: &[u32],
-    ) -> Result<Option<FxHashMap<Class, bool>>, Stop> {
-        let mut useful: FxHashMap<Class, bool> = FxHashMap::default();
-        let mut next = candidates.iter().peekable();
-        for &row in within {
-            self.meter.tick()?;
-            if self.history.inv[row as usize] >= end {
-                break;
-            }
-            if let Some(class) = free_class(self.history, self.model, row) {
-                useful.insert(class, false);
-                if next.next_if(|&&next| next == row).is_some() {
-                    observers.push(class);
-                }
-            } else {
-                next.next_if(|&&next| next == row);
-            }
-        }
-        let mut order: Vec<Class> = useful.keys().copied().collect();
-        order.sort_unstable_by_key(|c| (c.f, c.key, c.arg, c.result, c.process, c.outcome as u8));
-        observers
-            .sort_unstable_by_key(|c| (c.f, c.key, c.arg, c.result, c.process, c.outcome as u8));
-        observers.dedup();
-        let mut from = 0;
-        let mut pairs = 0u64;
-        while from < observers.len() {
-            let fresh = observers[from..].to_vec();
-            from = observers.len();
-            pairs += (fresh.len() as u64).saturating_mul(order.len() as u64);
-            if pairs > PAIRS {
-                return Ok(None);
-            }
-            let mut rest = Vec::with_capacity(order.len());
-            for class in order {
-                self.meter.ticks(1 + fresh.len() as u32)?;
-                if fresh
-                    .iter()
-                    .any(|other| self.model.matters(self.history, &class, other))
-                {
-                    useful.insert(class, true);
-                    observers.push(class);
-                } else {
-                    rest.push(class);
-                }
-            }
-            order = rest;
-        }
-        Ok(Some(useful))
     }
 
     // -- probes --------------------------------------------------------------------------------
@@ -542,113 +397,6 @@ impl Task<'_> {
             minimal: false,
         }
     }
-}
-
-impl Scene {
-    /// One more row of a class that is no candidate. Rows come in order of their invocations. What
-    /// was over before the first candidate began is not told apart: it may have come in any order.
-    fn add(&mut self, at: usize, from: u32, to: u32) {
-        let from = if from < self.begin { 0 } else { from };
-        let base = &mut self.bases[at];
-        base.rows += 1;
-        match base.windows.last_mut() {
-            Some(last) if from <= last.1 => last.1 = last.1.max(to),
-            _ => base.windows.push((from, to)),
-        }
-    }
-
-    /// The times in which free operations of each class are under way, and how many there are.
-    fn windows(&self, stays: &[bool]) -> Vec<(u32, Vec<(u32, u32)>)> {
-        let mut more: Vec<Vec<(u32, u32)>> = vec![Vec::new(); self.bases.len()];
-        for (candidate, &stays) in self.rows.iter().zip(stays) {
-            if let (Some(free), false) = (candidate.free, stays) {
-                let to = if candidate.kept.ret >= self.end {
-                    OPEN
-                } else {
-                    candidate.kept.ret
-                };
-                more[free].push((candidate.kept.inv, to));
-            }
-        }
-        let both = self.bases.iter().zip(more);
-        both.map(|(base, mut windows)| {
-            let count = base.rows + windows.len() as u32;
-            if windows.is_empty() {
-                return (count, base.windows.clone());
-            }
-            windows.extend_from_slice(&base.windows);
-            windows.sort_unstable();
-            let mut merged: Vec<(u32, u32)> = Vec::new();
-            for (from, to) in windows {
-                match merged.last_mut() {
-                    Some(last) if from <= last.1 => last.1 = last.1.max(to),
-                    _ => merged.push((from, to)),
-                }
-            }
-            (count, merged)
-        })
-        .collect()
-    }
-
-    fn gaps(&self, stays: &[bool]) -> Vec<GapAt> {
-        let mut gaps = Vec::new();
-        for (at, (_, windows)) in self.windows(stays).iter().enumerate() {
-            let mut after = None;
-            for (i, &(from, to)) in windows.iter().enumerate() {
-                if from > 0 || i > 0 {
-                    gaps.push((at, after, Some(from)));
-                }
-                after = Some(to);
-            }
-            if let Some(to) = after.filter(|&to| to != OPEN) {
-                gaps.push((at, Some(to), None));
-            }
-        }
-        gaps
-    }
-
-    /// The free classes of a probe.
-    fn free(&self, stays: &[bool], gaps: Option<&[GapAt]>) -> Vec<Free> {
-        let mut free = Vec::new();
-        for (at, (count, windows)) in self.windows(stays).into_iter().enumerate() {
-            if count == 0 {
-                continue;
-            }
-            let windows = match gaps {
-                None => windows,
-                Some(gaps) => between(gaps.iter().filter(|gap| gap.0 == at)),
-            };
-            let most = if self.repeat {
-                ALWAYS
-            } else {
-                planted!("certify-once", u16::try_from(count).unwrap_or(ALWAYS), 1)
-            };
-            free.push(Free {
-                class: self.bases[at].number,
-                most,
-                windows,
-            });
-        }
-        free
-    }
-}
-
-/// All time but the gaps.
-fn between<'g>(gaps: impl Iterator<Item = &'g GapAt>) -> Vec<(u32, u32)> {
-    let mut gaps: Vec<_> = gaps.map(|&(_, from, to)| (from, to)).collect();
-    gaps.sort_unstable();
-    let mut windows = Vec::new();
-    let mut begin = Some(0);
-    for (from, to) in gaps {
-        if let (Some(begin), Some(from)) = (begin, from) {
-            windows.push((begin, from));
-        }
-        begin = to;
-    }
-    if let Some(begin) = begin {
-        windows.push((begin, OPEN));
-    }
-    windows
 }
 
 /// QuickXplain: some of `parts` for which `holds` is true, with none that could go; those in front
